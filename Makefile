@@ -1,0 +1,64 @@
+# Everything a developer does, and all the set-up it needs, from python3 (>= 3.11) and make.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+BIN := .venv/bin
+SAM := .venv-sam/bin
+export SAM_CLI_TELEMETRY := 0
+export AWS_DEFAULT_REGION ?= eu-west-1
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
+
+setup: .venv/ready ## build .venv, with the pinned tools and this package
+.venv/ready: requirements/dev.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON) must be Python 3.11 or newer"; exit 1; }
+	$(PYTHON) -m venv .venv
+	@requirements/install.sh .venv requirements/dev.lock
+	@echo "$(CURDIR)/src" > "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/threelocks-source.pth"
+	@printf '#!/bin/sh\nexec "%s/$(BIN)/python" -m threelocks.cli "$$@"\n' "$(CURDIR)" > $(BIN)/threelocks && chmod +x $(BIN)/threelocks
+	@touch $@
+
+.venv-sam/ready: requirements/sam.lock
+	$(PYTHON) -m venv .venv-sam
+	@requirements/install.sh .venv-sam requirements/sam.lock
+	@touch $@
+
+.venv-built/ready: requirements/built.lock
+	$(PYTHON) -m venv .venv-built
+	@requirements/install.sh .venv-built requirements/built.lock
+	@touch $@
+
+demo: .venv/ready ## two simulated accounts, one share, each way it breaks: read the mails
+	@$(BIN)/python -m simulation
+
+test: .venv/ready lint ## lint, type check, and run every test that needs no built package
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+lint: .venv/ready ## ruff, mypy --strict, and the direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: .venv/ready ## format the code and mend what ruff can
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+validate: .venv-sam/ready ## lint the templates as SAM and CloudFormation see them
+	$(SAM)/sam validate --lint --template template.yaml --region eu-west-1
+	$(SAM)/cfn-lint relay.yaml
+
+build: .venv-sam/ready ## build the Lambda package for AWS (python3.13)
+	$(SAM)/sam build
+
+built-test: .venv/ready .venv-sam/ready .venv-built/ready ## build for this machine, and run the built package from an event to a mail
+	$(BIN)/python -m pytest -m built tests/e2e
+
+locks: .venv/ready ## renew the pinned lists in requirements/ and src/requirements.txt
+	@requirements/lock.sh
+
+clean: ## remove what the other targets made
+	rm -rf .venv .venv-sam .venv-built .aws-sam build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+
+.PHONY: help setup demo test lint format validate build built-test locks clean

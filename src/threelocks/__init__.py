@@ -1,0 +1,1 @@
+"""Watches one S3 bucket shared across AWS accounts, lock by lock."""

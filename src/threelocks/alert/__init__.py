@@ -1,0 +1,1 @@
+"""A verdict and its cause, as people read it."""

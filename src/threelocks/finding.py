@@ -1,0 +1,190 @@
+"""What a judgement says: findings, the verdict they make up, and the standing of a share.
+
+Everything here is a frozen value. Times are aware datetimes in UTC. The same values, as JSON, are what a re-check
+answers, what `threelocks check --json` prints and what crosses to the other account (see `report`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """What a finding means for the share."""
+
+    SHUT = "shut"  # a required request fails, whatever the environment
+    WIDE = "wide"  # a request succeeds that was never agreed
+    RISK = "risk"  # works today by luck, or only in some environments
+    UNREAD = "unread"  # could not be read, or could not be decided
+
+
+class Headline(StrEnum):
+    """The standing of a share in one word; the gravest kind found names it."""
+
+    BROKEN = "BROKEN"
+    WIDENED = "WIDENED"
+    UNKNOWN = "UNKNOWN"
+    AT_RISK = "AT_RISK"
+    INTACT = "INTACT"
+
+
+# Gravest first.
+_HEADLINES = (
+    (Kind.SHUT, Headline.BROKEN),
+    (Kind.WIDE, Headline.WIDENED),
+    (Kind.UNREAD, Headline.UNKNOWN),
+    (Kind.RISK, Headline.AT_RISK),
+)
+
+
+def headline(kinds: frozenset[Kind]) -> Headline:
+    """The word for a set of kinds. INTACT only when the set is empty."""
+    return next((word for kind, word in _HEADLINES if kind in kinds), Headline.INTACT)
+
+
+class Lock(StrEnum):
+    """What a finding is about: one of the three locks, or what stands around them."""
+
+    IDENTITY_POLICY = "identity_policy"
+    BUCKET_POLICY = "bucket_policy"
+    KEY_POLICY = "key_policy"
+    CEILING = "ceiling"
+    PREMISE = "premise"
+    EVIDENCE = "evidence"
+    WATCHDOG = "watchdog"
+
+
+THE_THREE_LOCKS = (Lock.IDENTITY_POLICY, Lock.BUCKET_POLICY, Lock.KEY_POLICY)
+
+
+class Scope(StrEnum):
+    """`share` findings belong to a contract and are told to every party; `resource` findings belong to the bucket or
+    key and stay with its holder."""
+
+    SHARE = "share"
+    RESOURCE = "resource"
+
+
+@dataclass(frozen=True, slots=True)
+class Witness:
+    """One concrete request that shows a finding is true."""
+
+    principal: str  # an ARN, an account id, a service name, or "anyone"
+    action: str
+    resource: str
+    context: tuple[tuple[str, tuple[str, ...]], ...] = ()  # the condition keys that matter, sorted by name
+    unsettled: bool = False  # rests on behaviour that AWS does not document
+
+
+@dataclass(frozen=True, slots=True)
+class StatementRef:
+    """A statement as its document has it, for people to find it again."""
+
+    document: str  # "bucket policy", "key policy `default`", "inline policy `read-curated`", ...
+    index: int  # from 0
+    sid: str | None
+    text: str  # the statement, as JSON
+
+
+@dataclass(frozen=True, slots=True)
+class Remedy:
+    """What mends a finding: who must act, what to do, and what to type."""
+
+    account: str
+    sentence: str
+    statement: str | None = None  # JSON
+    commands: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is off. Known by `identity`, never by Sid or position, so that a rewrite is no change."""
+
+    code: str  # "bucket.no-allow": a row of docs/alerts.md
+    kind: Kind
+    lock: Lock
+    account: str  # the account that holds the lock
+    resource: str  # the ARN of what is off
+    principal: str  # the class of principal: an ARN, "account 222222222222", "another account", "anyone", ...
+    actions: tuple[str, ...]  # sorted
+    detail: str  # one sentence, for people
+    scope: Scope = Scope.SHARE
+    witness: Witness | None = None
+    statements: tuple[StatementRef, ...] = ()
+    remedy: Remedy | None = None
+
+    @property
+    def identity(self) -> tuple[str, str, str, tuple[str, ...]]:
+        return (self.code, self.resource, self.principal, self.actions)
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why a check ran, and who is behind it where that is known."""
+
+    kind: str  # "change", "sweep", "recheck", "report"
+    at: datetime  # when the change was made, or the check was asked for
+    account: str = ""
+    region: str = ""
+    event_name: str = ""  # "PutBucketPolicy"
+    event_id: str = ""  # CloudTrail's
+    actor: str = ""  # the ARN of who made the change
+    source_ip: str = ""
+    user_agent: str = ""
+    resources: tuple[str, ...] = ()  # what the event touched
+
+
+@dataclass(frozen=True, slots=True)
+class LockState:
+    """One lock, as its holder saw it. `kinds` is empty when it is open and no wider than agreed."""
+
+    lock: Lock
+    account: str  # the holder
+    kinds: frozenset[Kind]
+    as_of: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One party's full judgement of the locks that its own account holds, for one contract."""
+
+    contract: str
+    digest: str  # of the contract's agreed terms, as this party has them
+    account: str  # whose verdict this is
+    as_of: datetime  # when the observation behind it began
+    locks: tuple[LockState, ...]
+    findings: tuple[Finding, ...]
+    facts: tuple[tuple[str, str], ...] = ()  # what the other side needs to know, sorted: ("role_id", "AROA...")
+    remarks: tuple[str, ...] = ()  # what no finding covers; never changes the standing
+
+    @property
+    def kinds(self) -> frozenset[Kind]:
+        return frozenset(finding.kind for finding in self.findings)
+
+    @property
+    def headline(self) -> Headline:
+        return headline(self.kinds)
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A contract as one party sees it: its own verdict, and what the other parties last reported."""
+
+    contract: str
+    account: str  # who looks
+    locks: tuple[LockState, ...]
+    findings: tuple[Finding, ...]
+    awaiting: tuple[str, ...] = ()  # accounts that have not been heard yet
+    remarks: tuple[str, ...] = field(default=())
+
+    @property
+    def kinds(self) -> frozenset[Kind]:
+        return frozenset(finding.kind for finding in self.findings)
+
+    @property
+    def headline(self) -> Headline:
+        """UNKNOWN while a party has not been heard, unless something graver is known already."""
+        kinds = self.kinds | {Kind.UNREAD} if self.awaiting else self.kinds
+        return headline(kinds)

@@ -1,0 +1,1 @@
+"""One file per lock; the table LOCKS lists them."""

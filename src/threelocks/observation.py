@@ -1,0 +1,182 @@
+"""What was read from AWS, and when. Each source is Found, Absent or Unreadable: a failed read is never an absence.
+
+Policy documents stay as the JSON text that AWS answered; `policy.document` parses them when they are judged, so that a
+document which cannot be understood is reported where it matters.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Found(Generic[T]):
+    """AWS answered, and this is what it said."""
+
+    value: T
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """AWS answered that there is no such thing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """AWS did not answer the question: nothing is known, and nothing may be assumed."""
+
+    operation: str  # "s3:GetBucketPolicy" as boto3 calls it, service first
+    error: str  # AWS's error code, or the exception's name
+    message: str = ""
+    permission: str = ""  # the IAM action that is missing, when access was denied
+    transient: bool = False  # throttled or timed out: another try may succeed
+
+
+Source = Found[T] | Absent | Unreadable
+
+
+@dataclass(frozen=True, slots=True)
+class NamedPolicy:
+    """A policy document attached to something, by the name people know it by."""
+
+    name: str  # the inline policy's name, or the managed policy's ARN
+    document: str  # JSON
+    version: str = ""  # the managed policy's default version id
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """iam:GetRole."""
+
+    arn: str
+    unique_id: str  # AROA...
+    trust: str  # JSON
+    boundary_arn: str = ""  # empty: no permissions boundary
+    tags: tuple[tuple[str, str], ...] = ()
+    created: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RoleObservation:
+    """Lock 1. `role` Absent makes the other sources Absent too."""
+
+    role: Source[Role]
+    inline: Source[tuple[NamedPolicy, ...]]
+    attached: Source[tuple[NamedPolicy, ...]]  # at their default version
+    boundary: Source[NamedPolicy]
+
+
+@dataclass(frozen=True, slots=True)
+class PublicAccessBlock:
+    """s3:GetPublicAccessBlock of a bucket or, by s3control, of an account. No configuration at all is all False."""
+
+    block_public_acls: bool = False
+    ignore_public_acls: bool = False
+    block_public_policy: bool = False
+    restrict_public_buckets: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Encryption:
+    """s3:GetBucketEncryption: the default for new objects."""
+
+    algorithm: str  # "AES256", "aws:kms", "aws:kms:dsse"
+    key: str = ""  # as configured: key ARN, key id or alias; empty with aws:kms means the AWS managed key
+    bucket_key: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AclGrant:
+    """One grant of a bucket's access control list."""
+
+    grantee: str  # a canonical user id or a group URI
+    permission: str  # "READ", "FULL_CONTROL", ...
+
+
+@dataclass(frozen=True, slots=True)
+class BucketAcl:
+    owner: str  # canonical user id
+    grants: tuple[AclGrant, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BucketObservation:
+    """Lock 2. `region` Absent: the bucket is gone, or belongs to another account."""
+
+    region: Source[str]
+    policy: Source[str]
+    policy_is_public: Source[bool]  # s3:GetBucketPolicyStatus: AWS's own answer
+    block: Source[PublicAccessBlock]
+    account_block: Source[PublicAccessBlock]
+    encryption: Source[Encryption]
+    ownership: Source[str]  # "BucketOwnerEnforced", ...; Absent means ObjectWriter
+    acl: Source[BucketAcl]
+    requester_pays: Source[bool]
+
+
+@dataclass(frozen=True, slots=True)
+class KeyMetadata:
+    """kms:DescribeKey."""
+
+    arn: str
+    state: str  # "Enabled", "Disabled", "PendingDeletion", ...
+    manager: str  # "CUSTOMER" or "AWS"
+    deletion_date: datetime | None = None
+    origin: str = ""
+    multi_region: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """One of kms:ListGrants."""
+
+    grant_id: str
+    grantee: str  # an ARN, or an account id
+    operations: tuple[str, ...]  # "Decrypt", ...
+    retiring: str = ""
+    context_equals: tuple[tuple[str, str], ...] | None = None
+    context_subset: tuple[tuple[str, str], ...] | None = None
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyObservation:
+    """Lock 3."""
+
+    metadata: Source[KeyMetadata]
+    policies: Source[tuple[NamedPolicy, ...]]  # "default", and "AWS_RAM" where the key is shared by RAM
+    grants: Source[tuple[Grant, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyLevel:
+    """The policies at one level of an organization, root first, the account last."""
+
+    target: str  # "r-ab12", "ou-...", or an account id
+    policies: tuple[NamedPolicy, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CeilingObservation:
+    """What can only say no. A source that is None was not watched; the verdict then says so in a remark."""
+
+    scps: Source[tuple[PolicyLevel, ...]] | None = None
+    rcps: Source[tuple[PolicyLevel, ...]] | None = None
+    endpoint: Source[NamedPolicy] | None = None
+    session: Source[NamedPolicy] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """Everything that one account reads for one contract. A part is None when another account holds it."""
+
+    account: str
+    began: datetime  # before the first read: nothing in here is older
+    role: RoleObservation | None = None
+    bucket: BucketObservation | None = None
+    key: KeyObservation | None = None
+    ceilings: CeilingObservation = CeilingObservation()
