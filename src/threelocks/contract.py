@@ -185,9 +185,7 @@ def _key_problems(contract: Contract, key: re.Match[str]) -> list[str]:
         )
     holder = contract.key_holder.account if contract.key_holder else contract.owner.account
     if key[3] != holder:
-        problems.append(
-            f"key: it belongs to `{key[3]}`, but its holder is `{holder}`; name `{key[3]}` as key_holder"
-        )
+        problems.append(f"key: it belongs to `{key[3]}`, but its holder is `{holder}`; name `{key[3]}` as key_holder")
     if contract.key_holder and holder in {contract.owner.account, contract.consumer.account}:
         problems.append("key_holder: it is the owner or the consumer already; leave it out unless a third account")
     return problems

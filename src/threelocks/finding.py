@@ -142,7 +142,7 @@ class LockState:
 
     lock: Lock
     account: str  # the holder
-    kinds: frozenset[Kind]
+    kinds: tuple[Kind, ...]  # sorted, each once
     as_of: datetime
 
 

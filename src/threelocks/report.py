@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
 
 from threelocks.finding import Cause, Verdict
 
@@ -39,3 +42,37 @@ class Report:
     cause: Cause | None = None  # of the check behind the verdict
     incident: Incident | None = None
     format: str = FORMAT
+
+
+class MalformedError(ValueError):
+    """The JSON is not the value it should be; the text says where and why."""
+
+
+T = TypeVar("T")
+
+_adapters: dict[type, TypeAdapter[Any]] = {}
+
+
+def _adapter(kind: type) -> TypeAdapter[Any]:
+    """Built when first needed: a cold start pays only for what it reads and writes."""
+    if kind not in _adapters:
+        _adapters[kind] = TypeAdapter(kind)
+    return _adapters[kind]
+
+
+def encode(value: object) -> str:
+    """Any of our dataclasses as JSON; the same value always gives the same text."""
+    return _adapter(type(value)).dump_json(value).decode()
+
+
+def decode(kind: type[T], text: str | bytes) -> T:
+    """The value that `encode` wrote. Raises MalformedError when a field is missing or of the wrong type; fields that a
+    newer version added are passed over.
+    """
+    try:
+        value: T = _adapter(kind).validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the whole"
+        raise MalformedError(f"not a {kind.__name__}: `{where}`: {first['msg']}") from error
+    return value
