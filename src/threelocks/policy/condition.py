@@ -1,0 +1,278 @@
+"""Condition operators: does a condition hold for the values that a request carries?
+
+Each operator is a row of OPERATORS. `holds` decides one condition for one request; `witness` searches by the same rows.
+
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-logic-multiple-context-keys-or-values.html
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import ipaddress
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from enum import Enum
+
+from threelocks.policy.document import Condition
+from threelocks.policy.pattern import Glob, Variable, Wild, glob, parse_pattern
+from threelocks.policy.truth import Truth
+
+Lookup = Callable[[Variable], str | Wild | None]
+
+
+class Family(Enum):
+    """What an operator's values are."""
+
+    STRING = "string"
+    ARN = "arn"
+    NUMBER = "number"
+    DATE = "date"
+    BOOL = "bool"
+    ADDRESS = "address"
+    BINARY = "binary"
+    NULL = "null"
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """`negated`: true where none of the values compares. `relation` is for what is ordered."""
+
+    family: Family
+    negated: bool = False
+    wildcards: bool = False
+    fold: bool = False
+    relation: str = "=="
+
+
+OPERATORS: dict[str, Operator] = {
+    "StringEquals": Operator(Family.STRING),
+    "StringNotEquals": Operator(Family.STRING, negated=True),
+    "StringEqualsIgnoreCase": Operator(Family.STRING, fold=True),
+    "StringNotEqualsIgnoreCase": Operator(Family.STRING, negated=True, fold=True),
+    "StringLike": Operator(Family.STRING, wildcards=True),
+    "StringNotLike": Operator(Family.STRING, negated=True, wildcards=True),
+    "NumericEquals": Operator(Family.NUMBER),
+    "NumericNotEquals": Operator(Family.NUMBER, negated=True),
+    "NumericLessThan": Operator(Family.NUMBER, relation="<"),
+    "NumericLessThanEquals": Operator(Family.NUMBER, relation="<="),
+    "NumericGreaterThan": Operator(Family.NUMBER, relation=">"),
+    "NumericGreaterThanEquals": Operator(Family.NUMBER, relation=">="),
+    "DateEquals": Operator(Family.DATE),
+    "DateNotEquals": Operator(Family.DATE, negated=True),
+    "DateLessThan": Operator(Family.DATE, relation="<"),
+    "DateLessThanEquals": Operator(Family.DATE, relation="<="),
+    "DateGreaterThan": Operator(Family.DATE, relation=">"),
+    "DateGreaterThanEquals": Operator(Family.DATE, relation=">="),
+    "Bool": Operator(Family.BOOL),
+    "BinaryEquals": Operator(Family.BINARY),
+    "IpAddress": Operator(Family.ADDRESS),
+    "NotIpAddress": Operator(Family.ADDRESS, negated=True),
+    "ArnEquals": Operator(Family.ARN, wildcards=True),
+    "ArnLike": Operator(Family.ARN, wildcards=True),
+    "ArnNotEquals": Operator(Family.ARN, negated=True, wildcards=True),
+    "ArnNotLike": Operator(Family.ARN, negated=True, wildcards=True),
+    "Null": Operator(Family.NULL),
+}
+
+# Keys that hold a list by their type, whatever number of values a request has for them. Their scalar use never matches.
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-single-vs-multi-valued-context-keys.html
+_MULTIVALUED = frozenset(
+    {
+        *("aws:calledvia", "aws:tagkeys", "aws:principalorgpaths", "aws:resourceorgpaths"),
+        *("aws:principalservicenameslist", "aws:vpceorgpaths", "kms:encryptioncontextkeys", "kms:grantoperations"),
+        *("kms:resourcealiases", "s3:requestobjecttagkeys"),
+    }
+)
+
+
+def is_multivalued(key: str) -> bool:
+    """Whether the key (in lower case) is of list type."""
+    return key in _MULTIVALUED
+
+
+def holds(condition: Condition, values: tuple[str, ...] | None, lookup: Lookup, *, variables: bool) -> Truth:
+    """Whether a condition holds. `values` is None when the request does not carry the key.
+
+    `lookup` answers the value of a policy variable; `variables` says whether the document's version has them at all.
+    """
+    operator = OPERATORS.get(condition.operator)
+    if operator is None:
+        return Truth.MAYBE
+    if operator.family is Family.NULL:
+        return _null(condition, values)
+    if values is None or (not values and condition.quantifier):
+        return without_value(condition, operator)
+    if not condition.quantifier:
+        # A list under an operator for one value never matches, not even a negated one.
+        if is_multivalued(condition.key) or len(values) != 1:
+            return Truth.NO
+        return compare(condition, operator, values[0], lookup, variables=variables)
+    each = [compare(condition, operator, value, lookup, variables=variables) for value in values]
+    return min(each) if condition.quantifier == "ForAllValues" else max(each)
+
+
+def without_value(condition: Condition, operator: Operator) -> Truth:
+    """Whether a condition (other than Null) holds when its key is absent, or is an empty list under a quantifier."""
+    if condition.quantifier == "ForAllValues":
+        return Truth.YES
+    if condition.quantifier == "ForAnyValue":
+        # IfExists promises true for a missing key, ForAnyValue false; AWS does not say which one wins.
+        return Truth.MAYBE if condition.if_exists else Truth.NO
+    holds_without = condition.if_exists or operator.negated
+    if is_multivalued(condition.key):
+        return Truth.MAYBE if holds_without else Truth.NO
+    return Truth.of(holds_without)
+
+
+def _null(condition: Condition, values: tuple[str, ...] | None) -> Truth:
+    if condition.quantifier or condition.if_exists:
+        return Truth.MAYBE  # accepted nowhere in the documentation
+    return max((_null_one(wanted, absent=values is None) for wanted in condition.values), default=Truth.NO)
+
+
+def _null_one(wanted: str, *, absent: bool) -> Truth:
+    wanted = wanted.lower()
+    return Truth.of(absent == (wanted == "true")) if wanted in ("true", "false") else Truth.MAYBE
+
+
+def compare(condition: Condition, operator: Operator, value: str, lookup: Lookup, *, variables: bool) -> Truth:
+    """Whether one value that is present satisfies the operator."""
+    if operator.family is Family.ADDRESS:
+        return _compare_address(condition, operator, value)
+    if operator.family is Family.ARN and not ARN_SHAPE.matches(value):
+        return Truth.NO  # what is not an ARN never matches, not even a negated operator
+    if operator.family in (Family.STRING, Family.ARN):
+        automaton, unsettled = compiled(condition, operator, lookup, variables=variables)
+        found = max(Truth.of(automaton.matches(value)), unsettled)
+    else:
+        # A value or a wanted value that is no number, date, ... compares with nothing: a negated operator holds then.
+        test = _TESTS[operator.family]
+        found = max((Truth.of(test(value, wanted, operator.relation)) for wanted in condition.values), default=Truth.NO)
+    return ~found if operator.negated else found
+
+
+def compiled(condition: Condition, operator: Operator, lookup: Lookup, *, variables: bool) -> tuple[Glob, Truth]:
+    """The values of a string or ARN condition as one automaton, and whether a value beside them is unsettled.
+
+    A bare `*` under an ARN operator has no six parts: whether it means any ARN is not documented.
+    """
+    parsed = (parse_pattern(value, variables=variables, wildcards=operator.wildcards) for value in condition.values)
+    bound = tuple(pattern for pattern in (each.bind(lookup) for each in parsed) if pattern is not None)
+    unsettled = Truth.MAYBE if operator.family is Family.ARN and "*" in condition.values else Truth.NO
+    return glob(bound, colonwise=operator.family is Family.ARN, fold=operator.fold), unsettled
+
+
+# Any ARN: six parts, of which the first five hold no colon.
+ARN_SHAPE = glob((parse_pattern("arn:*:*:*:*:*", variables=False),), colonwise=True)
+
+
+def _compare_address(condition: Condition, operator: Operator, value: str) -> Truth:
+    address = parse_address(value)
+    if address is None:
+        return Truth.NO  # not even a negated operator matches what is no address
+    networks = [parse_network(wanted) for wanted in condition.values]
+    found = Truth.of(any(within is not None and address in within for within in networks))
+    if not operator.negated:
+        return found
+    # What NotIpAddress makes of a network that is none is not documented.
+    return min(~found, Truth.MAYBE) if None in networks else ~found
+
+
+def _ordered(relation: str, left: Decimal | float, right: Decimal | float) -> bool:
+    if relation == "==":
+        return left == right
+    if relation.startswith("<"):
+        return left < right or (relation == "<=" and left == right)
+    return left > right or (relation == ">=" and left == right)
+
+
+def _number_test(value: str, wanted: str, relation: str) -> bool:
+    left, right = parse_number(value), parse_number(wanted)
+    return left is not None and right is not None and _ordered(relation, left, right)
+
+
+def _date_test(value: str, wanted: str, relation: str) -> bool:
+    left, right = parse_date(value), parse_date(wanted)
+    return left is not None and right is not None and _ordered(relation, left.timestamp(), right.timestamp())
+
+
+def _bool_test(value: str, wanted: str, _: str) -> bool:
+    return wanted.lower() in ("true", "false") and value.lower() == wanted.lower()
+
+
+def _binary_test(value: str, wanted: str, _: str) -> bool:
+    left, right = _binary(value), _binary(wanted)
+    return left is not None and left == right
+
+
+_TESTS: dict[Family, Callable[[str, str, str], bool]] = {
+    Family.NUMBER: _number_test,
+    Family.DATE: _date_test,
+    Family.BOOL: _bool_test,
+    Family.BINARY: _binary_test,
+}
+
+
+def parse_number(text: str) -> Decimal | None:
+    """A number as IAM reads it: `+1`, `1e0` and `01` are numbers; None for anything else."""
+    try:
+        value = Decimal(text)
+    except InvalidOperation:
+        return None
+    return value if value.is_finite() else None
+
+
+_DATE = re.compile(r"^\d{4}-\d\d(-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)?)?)?$")
+_MONTH = len("2026-11")
+_EPOCH = re.compile(r"^-?\d{5,11}$")
+
+
+def parse_date(text: str) -> datetime | None:
+    """A date as an instant: ISO 8601 (https://www.w3.org/TR/NOTE-datetime) or seconds since 1970; None for junk."""
+    try:
+        if _EPOCH.match(text):
+            return datetime.fromtimestamp(int(text), UTC)
+        if not _DATE.match(text):
+            return None
+        instant = datetime.fromisoformat(f"{text}-01" if len(text) == _MONTH else text)
+        return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def _binary(text: str) -> bytes | None:
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        return None
+
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def parse_address(text: str) -> Address | None:
+    """An address; an IPv4 address mapped into IPv6 is that IPv4 address."""
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return mapped or address
+
+
+def parse_network(text: str) -> Network | None:
+    """A CIDR block or a single address. An IPv6 block with host bits set never matches: None."""
+    try:
+        within = ipaddress.ip_network(text, strict=":" in text)
+    except ValueError:
+        return None
+    mapped = within.network_address.ipv4_mapped if isinstance(within, ipaddress.IPv6Network) else None
+    if mapped and within.prefixlen >= 96:  # noqa: PLR2004 - ::ffff:0:0/96 is where IPv4 is mapped
+        return ipaddress.ip_network(f"{mapped}/{within.prefixlen - 96}")
+    return within

@@ -1,0 +1,286 @@
+"""Policy documents: JSON text in, statements out.
+
+What AWS would refuse raises DocumentError with the path and the reason. What AWS might accept but this package does not
+understand (an unknown element, an unknown operator) makes its statement *opaque*: it is listed in `problems`, and
+counts as perhaps matching wherever that matters. Nothing is ever skipped.
+
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class DocumentError(ValueError):
+    """The text is no policy document. `path` says where ("Statement[2].Action"), `reason` why."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"{path}: {reason}" if path else reason)
+        self.path = path
+        self.reason = reason
+
+
+class Effect(StrEnum):
+    ALLOW = "Allow"
+    DENY = "Deny"
+
+
+class PrincipalType(StrEnum):
+    """The keys of a Principal element."""
+
+    AWS = "AWS"
+    SERVICE = "Service"
+    FEDERATED = "Federated"
+    CANONICAL_USER = "CanonicalUser"
+
+
+@dataclass(frozen=True, slots=True)
+class PrincipalEntry:
+    """One entry of a Principal or NotPrincipal element. `Principal: "*"` is the AWS entry `*`."""
+
+    type: PrincipalType
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One key under one operator. The values are alternatives."""
+
+    operator: str  # "StringLike", without quantifier and IfExists
+    quantifier: str  # "", "ForAllValues" or "ForAnyValue"
+    if_exists: bool
+    key: str  # in lower case: condition key names do not know case
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One statement. An element that is absent is None, which is not the same as an empty list."""
+
+    document: str  # the label of the document it stands in
+    index: int
+    sid: str | None
+    effect: Effect
+    principals: tuple[PrincipalEntry, ...] | None
+    not_principal: bool
+    actions: tuple[str, ...] | None
+    not_action: bool
+    resources: tuple[str, ...] | None
+    not_resource: bool
+    conditions: tuple[Condition, ...]
+    variables: bool  # Version 2012-10-17: `${...}` is a policy variable
+    problems: tuple[str, ...]  # what is not understood; not empty: opaque
+    text: str  # the statement as JSON
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A parsed policy. `label` is how people know it: "bucket policy", "inline policy `x`"."""
+
+    label: str
+    version: str
+    statements: tuple[Statement, ...]
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Every piece of syntax that is not understood, with its statement."""
+        return tuple(f"{_name(s)}: {problem}" for s in self.statements for problem in s.problems)
+
+
+def _name(statement: Statement) -> str:
+    return f"statement `{statement.sid}`" if statement.sid else f"statement {statement.index + 1}"
+
+
+_OLD, _CURRENT = "2008-10-17", "2012-10-17"
+_DOCUMENT_ELEMENTS = {"Version", "Id", "Statement"}
+_STATEMENT_ELEMENTS = {
+    *("Sid", "Effect", "Principal", "NotPrincipal", "Action", "NotAction", "Resource", "NotResource", "Condition"),
+}
+_MAX_DEPTH = 40  # the grammar nests five deep; this only keeps hostile input from exhausting the stack
+
+
+def parse_document(text: str, label: str) -> Document:
+    """Read a policy document. Raises DocumentError."""
+    tree = _load(text)
+    if not isinstance(tree, dict):
+        raise DocumentError("", "the document is not a JSON object")
+    for element in tree.keys() - _DOCUMENT_ELEMENTS:
+        raise DocumentError(element, "unknown element of a policy document")
+    version = tree.get("Version", _OLD)
+    if version not in (_OLD, _CURRENT):
+        raise DocumentError("Version", f"`{version}` is neither {_CURRENT} nor {_OLD}")
+    statements = tree.get("Statement")
+    if isinstance(statements, dict):
+        statements = [statements]
+    if not isinstance(statements, list):
+        raise DocumentError("Statement", "must be an object or a list of objects")
+    return Document(
+        label=label,
+        version=version,
+        statements=tuple(
+            _statement(tree, label, index, variables=version == _CURRENT) for index, tree in enumerate(statements)
+        ),
+    )
+
+
+def _load(text: str) -> Any:
+    if text.count("[") + text.count("{") > _MAX_DEPTH and _depth(text) > _MAX_DEPTH:
+        raise DocumentError("", "the document is nested too deep")
+    try:
+        return json.loads(text, object_pairs_hook=_object, parse_constant=_no_constant)
+    except DocumentError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise DocumentError("", f"not JSON: {error}") from error
+
+
+def _depth(text: str) -> int:
+    """The deepest nesting of brackets, those inside strings included: an upper bound is enough."""
+    depth = deepest = 0
+    for char in text:
+        if char in "[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif char in "]}":
+            depth -= 1
+    return deepest
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in result:
+            raise DocumentError(key, "appears twice in one object")
+        result[key] = value
+    return result
+
+
+def _no_constant(name: str) -> Any:
+    raise DocumentError("", f"`{name}` is not JSON")
+
+
+def _statement(tree: Any, label: str, index: int, *, variables: bool) -> Statement:
+    path = f"Statement[{index}]"
+    if not isinstance(tree, dict):
+        raise DocumentError(path, "must be an object")
+    effect = tree.get("Effect")
+    if effect not in (Effect.ALLOW, Effect.DENY):
+        raise DocumentError(f"{path}.Effect", f"`{effect}` is neither Allow nor Deny")
+    sid = tree.get("Sid")
+    if sid is not None and not isinstance(sid, str):
+        raise DocumentError(f"{path}.Sid", "must be a string")
+    problems = [f"unknown element `{element}`" for element in sorted(tree.keys() - _STATEMENT_ELEMENTS)]
+    principal, not_principal = _either(tree, path, "Principal")
+    actions, not_action = _either(tree, path, "Action")
+    resources, not_resource = _either(tree, path, "Resource")
+    conditions = _conditions(tree.get("Condition", {}), f"{path}.Condition")
+    problems += [f"unknown condition operator `{c.operator}`" for c in conditions if c.operator not in OPERATOR_NAMES]
+    entries = _principals(principal, f"{path}.Principal", problems)
+    return Statement(
+        document=label,
+        index=index,
+        sid=sid,
+        effect=Effect(effect),
+        principals=entries,
+        not_principal=not_principal,
+        actions=_strings(actions, f"{path}.Action"),
+        not_action=not_action,
+        resources=_strings(resources, f"{path}.Resource"),
+        not_resource=not_resource,
+        conditions=conditions,
+        variables=variables,
+        problems=tuple(problems),
+        text=json.dumps(tree, ensure_ascii=False),
+    )
+
+
+def _either(tree: dict[str, Any], path: str, element: str) -> tuple[Any, bool]:
+    """The value of an element or of its Not form; AWS refuses both together."""
+    positive, negative = tree.get(element), tree.get(f"Not{element}")
+    if positive is not None and negative is not None:
+        raise DocumentError(path, f"has both {element} and Not{element}")
+    return (negative, True) if negative is not None else (positive, False)
+
+
+def _strings(value: Any, path: str) -> tuple[str, ...] | None:
+    if value is None:
+        return None
+    values = value if isinstance(value, list) else [value]
+    for item in values:
+        if not isinstance(item, str):
+            raise DocumentError(path, f"must be a string or a list of strings, not `{item}`")
+    return tuple(values)
+
+
+def _principals(value: Any, path: str, problems: list[str]) -> tuple[PrincipalEntry, ...] | None:
+    if value is None:
+        return None
+    if value == "*":
+        return (PrincipalEntry(PrincipalType.AWS, "*"),)
+    if not isinstance(value, dict):
+        raise DocumentError(path, 'must be "*" or an object')
+    entries: list[PrincipalEntry] = []
+    for kind, listed in value.items():
+        if kind not in PrincipalType:
+            problems.append(f"unknown type of principal `{kind}`")
+            continue
+        strings = _strings(listed, f"{path}.{kind}") or ()
+        entries += [PrincipalEntry(PrincipalType(kind), item) for item in strings]
+    return tuple(entries)
+
+
+def _conditions(tree: Any, path: str) -> tuple[Condition, ...]:
+    if not isinstance(tree, dict):
+        raise DocumentError(path, "must be an object")
+    conditions = []
+    for operator, keys in tree.items():
+        if not isinstance(keys, dict):
+            raise DocumentError(f"{path}.{operator}", "must be an object")
+        quantifier, name, if_exists = split_operator(operator)
+        for key, values in keys.items():
+            texts = _values(values, f"{path}.{operator}.{key}")
+            conditions.append(Condition(name, quantifier, if_exists, key.lower(), texts))
+    return tuple(conditions)
+
+
+def split_operator(text: str) -> tuple[str, str, bool]:
+    """`ForAnyValue:StringLikeIfExists` -> ("ForAnyValue", "StringLike", True)."""
+    quantifier, colon, name = text.partition(":")
+    if not colon:
+        quantifier, name = "", text
+    if quantifier not in ("", "ForAllValues", "ForAnyValue"):
+        quantifier, name = "", text  # an unknown quantifier makes an unknown operator
+    base = name.removesuffix("IfExists")
+    return quantifier, base, base != name
+
+
+def _values(value: Any, path: str) -> tuple[str, ...]:
+    values = value if isinstance(value, list) else [value]
+    return tuple(_text(item, path) for item in values)
+
+
+def _text(value: Any, path: str) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str | int | float):
+        return str(value)
+    raise DocumentError(path, f"must be a string or a list of strings, not `{json.dumps(value)}`")
+
+
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html
+OPERATOR_NAMES = frozenset(
+    {
+        *("StringEquals", "StringNotEquals", "StringEqualsIgnoreCase", "StringNotEqualsIgnoreCase"),
+        *("StringLike", "StringNotLike"),
+        *("NumericEquals", "NumericNotEquals", "NumericLessThan", "NumericLessThanEquals"),
+        *("NumericGreaterThan", "NumericGreaterThanEquals"),
+        *("DateEquals", "DateNotEquals", "DateLessThan", "DateLessThanEquals"),
+        *("DateGreaterThan", "DateGreaterThanEquals"),
+        *("Bool", "BinaryEquals", "IpAddress", "NotIpAddress"),
+        *("ArnEquals", "ArnNotEquals", "ArnLike", "ArnNotLike", "Null"),
+    }
+)

@@ -1,0 +1,204 @@
+"""Text with wildcards: `*` is any run of characters, `?` exactly one UTF-16 unit, everything else itself.
+
+A Pattern may hold policy variables; bound to their values it becomes a Glob. A Glob matches text, and is also an
+automaton of bits that `witness` walks letter by letter: bit i is set when the first i tokens may have matched.
+
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import Enum
+from functools import lru_cache
+
+
+class Wild(Enum):
+    ONE = "?"
+    RUN = "*"
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """`${name}` or `${name, 'default'}`."""
+
+    name: str  # in lower case
+    default: str | None = None
+
+
+Piece = str | Wild | Variable
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """The pieces of a pattern, in order. No two strings are neighbours, no two runs either."""
+
+    pieces: tuple[Piece, ...]
+
+    @property
+    def variables(self) -> tuple[Variable, ...]:
+        return tuple(piece for piece in self.pieces if isinstance(piece, Variable))
+
+    def bind(self, lookup: Callable[[Variable], str | Wild | None]) -> Pattern | None:
+        """The pattern with each variable replaced by its value, which is literal text even where it holds `*`.
+
+        A variable that has neither value nor default makes the pattern match nothing: None.
+        """
+        if not self.variables:
+            return self
+        bound: list[Piece] = []
+        for piece in self.pieces:
+            if not isinstance(piece, Variable):
+                bound.append(piece)
+                continue
+            value = lookup(piece)
+            if value is None:
+                return None
+            bound.append(value)
+        return Pattern(_joined(bound))
+
+
+_VARIABLE = re.compile(r"\$\{([^{}]*)\}")
+_DEFAULTED = re.compile(r"^\s*([^,]+?)\s*(?:,\s*'(.*)'\s*)?$", re.DOTALL)
+_ESCAPES = {"*", "?", "$"}
+
+
+@lru_cache(maxsize=4096)
+def parse_pattern(text: str, *, variables: bool, wildcards: bool = True) -> Pattern:
+    """Split text into pieces. Without `wildcards`, `*` and `?` are themselves; without `variables`, `${...}` is."""
+    pieces: list[Piece] = []
+    position = 0
+    for match in _VARIABLE.finditer(text) if variables else ():
+        pieces += _wild(text[position : match.start()], wildcards=wildcards)
+        pieces.append(_variable(match))
+        position = match.end()
+    pieces += _wild(text[position:], wildcards=wildcards)
+    return Pattern(_joined(pieces))
+
+
+def _variable(match: re.Match[str]) -> Piece:
+    inner = match[1]
+    if inner in _ESCAPES:
+        return inner
+    parts = _DEFAULTED.match(inner)
+    if not parts:
+        return match[0]
+    return Variable(parts[1].lower(), parts[2])
+
+
+def _wild(text: str, *, wildcards: bool) -> list[Piece]:
+    if not wildcards:
+        return [text]
+    return [_WILDS.get(part, part) for part in re.split(r"([*?])", text)]
+
+
+_WILDS: dict[str, Piece] = {"*": Wild.RUN, "?": Wild.ONE}
+
+
+def _joined(pieces: Iterable[Piece]) -> tuple[Piece, ...]:
+    joined: list[Piece] = []
+    for piece in pieces:
+        if piece == "":
+            continue
+        if joined and isinstance(piece, str) and isinstance(joined[-1], str):
+            joined[-1] += piece
+        elif not (joined and piece is Wild.RUN and joined[-1] is Wild.RUN):
+            joined.append(piece)
+    return tuple(joined)
+
+
+def literal(text: str) -> Pattern:
+    """A pattern that matches this text alone."""
+    return Pattern((text,) if text else ())
+
+
+def prefix(text: str) -> Pattern:
+    """A pattern that matches whatever begins with this text."""
+    return Pattern((text, Wild.RUN) if text else (Wild.RUN,))
+
+
+def utf16(text: str) -> str:
+    """Text as one character per UTF-16 unit, which is what `?` counts in."""
+    if text.isascii() or max(text) < "\U00010000":
+        return text
+    units = text.encode("utf-16-le", "surrogatepass")
+    return "".join(chr(int.from_bytes(units[i : i + 2], "little")) for i in range(0, len(units), 2))
+
+
+class Glob:
+    """A set of bound patterns, of which any may match. Immutable once made; made once per set.
+
+    `colonwise`: a wildcard does not cross a colon within the first five colon-separated parts (ArnLike).
+    `fold`: letters match regardless of case.
+    """
+
+    __slots__ = ("_any", "_fold", "_letters", "_patterns", "_run", "_runs_here", "accept", "letters", "start")
+
+    def __init__(self, patterns: tuple[Pattern, ...], *, colonwise: bool = False, fold: bool = False) -> None:
+        self._patterns = patterns
+        self._fold = fold
+        # Tokens of all patterns stand one after the other; each pattern ends in a bit of its own, which accepts.
+        self._letters: dict[str, int] = {}  # letter -> the bits whose token is that letter
+        one_any = one_here = run_any = run_here = start = accept = 0
+        bit = 1
+        for pattern in patterns:
+            start |= bit
+            colons = 0
+            for piece in pattern.pieces:
+                within = colonwise and colons < 5  # noqa: PLR2004 - the sixth part of an ARN is the resource
+                if piece is Wild.ONE:
+                    one_any, one_here = (one_any, one_here | bit) if within else (one_any | bit, one_here)
+                    bit <<= 1
+                elif piece is Wild.RUN:
+                    run_any, run_here = (run_any, run_here | bit) if within else (run_any | bit, run_here)
+                    bit <<= 1
+                else:
+                    assert isinstance(piece, str), "bind variables first"
+                    for letter in utf16(piece.lower() if fold else piece):
+                        self._letters[letter] = self._letters.get(letter, 0) | bit
+                        colons += letter == ":"
+                        bit <<= 1
+            accept |= bit
+            bit <<= 1
+        self._any = (one_any | one_here, one_any)  # for a letter other than the colon, and for the colon
+        self._run = (run_any | run_here, run_any)
+        self._runs_here = run_any | run_here
+        self.accept = accept
+        self.start = self._close(start)
+        self.letters = frozenset(self._letters) | (frozenset(":") if one_here | run_here else frozenset())
+
+    def _close(self, bits: int) -> int:
+        """A run may match nothing, so whoever stands before one also stands behind it."""
+        return bits | ((bits & self._runs_here) << 1)
+
+    def step(self, bits: int, letter: str) -> int:
+        """The bits after one more letter; 0 when nothing can match any more."""
+        colon = letter == ":"
+        if self._fold:
+            letter = letter.lower()
+        moved = (bits & (self._letters.get(letter, 0) | self._any[colon])) << 1
+        return self._close(moved | (bits & self._run[colon]))
+
+    def run(self, bits: int, text: str) -> int:
+        """The bits after all letters of the text."""
+        for letter in utf16(text):
+            if not bits:
+                return 0
+            bits = self.step(bits, letter)
+        return bits
+
+    def live_letters(self, bits: int) -> list[str]:
+        """The letters that some token at these bits names."""
+        return [letter for letter, at in self._letters.items() if at & bits]
+
+    def matches(self, text: str) -> bool:
+        return bool(self.run(self.start, text) & self.accept)
+
+
+@lru_cache(maxsize=8192)
+def glob(patterns: tuple[Pattern, ...], *, colonwise: bool = False, fold: bool = False) -> Glob:
+    """The automaton of these patterns, made once."""
+    return Glob(patterns, colonwise=colonwise, fold=fold)

@@ -1,0 +1,145 @@
+"""Principal and NotPrincipal: does a statement of a resource policy speak of this caller?
+
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_notprincipal.html
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import IntEnum
+
+from threelocks.policy.arn import Arn, BadArnError
+from threelocks.policy.document import Effect, PrincipalEntry, PrincipalType, Statement
+from threelocks.policy.request import Caller, CallerKind
+from threelocks.policy.truth import Truth
+
+
+class Named(IntEnum):
+    """What a principal entry is, by how exactly it names a caller."""
+
+    NOBODY = 0  # malformed, or a wildcard within an ARN: names nobody
+    UNIQUE_ID = 1  # AROA...: what is left of a deleted role or user
+    ANYONE = 2
+    ACCOUNT = 3  # the account, whose own IAM decides
+    IDENTITY = 4  # a role or a user
+    SESSION = 5  # one session of a role
+    SERVICE = 6
+    FEDERATED = 7
+    CANONICAL_USER = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """A principal entry, parsed. Fields that do not apply are empty."""
+
+    named: Named
+    account: str = ""
+    kind: CallerKind | None = None
+    name: str = ""  # of role, user, service; or the unique id
+    session: str = ""
+    partition: str = ""
+
+
+_ACCOUNT = re.compile(r"^\d{12}$")
+_UNIQUE_ID = re.compile(r"^A(?:ROA|IDA|GPA|SIA)[A-Z0-9]{12,}$")
+
+
+def parse_name(entry: PrincipalEntry) -> Name:
+    """What an entry of a Principal element names."""
+    if entry.type is PrincipalType.SERVICE:
+        return Name(Named.SERVICE, kind=CallerKind.SERVICE, name=entry.value)
+    if entry.type is PrincipalType.FEDERATED:
+        return Name(Named.FEDERATED, name=entry.value)
+    if entry.type is PrincipalType.CANONICAL_USER:
+        return Name(Named.CANONICAL_USER, name=entry.value)
+    if entry.value == "*":
+        return Name(Named.ANYONE)
+    if _ACCOUNT.match(entry.value):
+        return Name(Named.ACCOUNT, account=entry.value)
+    if _UNIQUE_ID.match(entry.value):
+        return Name(Named.UNIQUE_ID, name=entry.value)
+    try:
+        return _from_arn(Arn.parse(entry.value))
+    except BadArnError:
+        return Name(Named.NOBODY)
+
+
+def _from_arn(arn: Arn) -> Name:
+    kind, slash, rest = arn.resource.partition("/")
+    if arn.service == "iam" and arn.resource == "root":
+        return Name(Named.ACCOUNT, account=arn.account, partition=arn.partition)
+    if "*" in arn.resource or "?" in arn.resource or not slash:
+        return Name(Named.NOBODY)
+    if arn.service == "iam" and kind in ("role", "user"):
+        caller = CallerKind.ROLE_SESSION if kind == "role" else CallerKind.USER
+        return Name(Named.IDENTITY, arn.account, caller, rest.rpartition("/")[2], partition=arn.partition)
+    if arn.service == "sts" and kind == "assumed-role" and rest.count("/") == 1:
+        role, _, session = rest.partition("/")
+        return Name(Named.SESSION, arn.account, CallerKind.ROLE_SESSION, role, session, arn.partition)
+    return Name(Named.NOBODY)
+
+
+def names(name: Name, caller: Caller) -> Truth:
+    """Whether an entry covers the caller, the account that a caller belongs to included."""
+    if name.named is Named.ANYONE:
+        # `*` is every AWS principal and every anonymous caller; of services AWS says nothing.
+        return Truth.MAYBE if caller.kind is CallerKind.SERVICE else Truth.YES
+    if name.named is Named.SERVICE:
+        return Truth.of(caller.kind is CallerKind.SERVICE and caller.name == name.name)
+    if caller.kind in (CallerKind.SERVICE, CallerKind.ANONYMOUS):
+        return Truth.NO
+    if name.named is Named.UNIQUE_ID:
+        return Truth.of(bool(caller.unique_id) and caller.unique_id == name.name)
+    if name.named is Named.CANONICAL_USER:
+        return Truth.MAYBE  # which account a canonical user id stands for cannot be told from the policy
+    if name.partition not in ("", caller.partition) or name.account != caller.account:
+        return Truth.NO
+    if name.named is Named.ACCOUNT:
+        return Truth.YES
+    if name.named is Named.IDENTITY:
+        return Truth.of(name.kind is caller.kind and name.name == caller.name)
+    if name.named is Named.SESSION:
+        return Truth.of(name.kind is caller.kind and name.name == caller.name and name.session == caller.session)
+    return Truth.NO
+
+
+def speaks_of(statement: Statement, caller: Caller) -> Truth:
+    """Whether a statement of a resource policy is about this caller. Without Principal it is about nobody."""
+    if statement.principals is None:
+        return Truth.NO
+    listed = [(name, names(name, caller)) for name in map(parse_name, statement.principals)]
+    if not statement.not_principal:
+        return max((truth for _, truth in listed), default=Truth.NO)
+    return _not_listed(listed, caller, statement.effect)
+
+
+def _not_listed(listed: list[tuple[Name, Truth]], caller: Caller, effect: Effect) -> Truth:
+    """NotPrincipal. AWS asks that account, role and session are all listed before a caller is surely exempt; a Deny
+    hits every principal with a permissions boundary, listed or not.
+    """
+    matched = {name.named for name, truth in listed if truth is not Truth.NO}
+    if not matched:
+        return Truth.YES
+    if effect is Effect.DENY and caller.has_boundary:
+        return Truth.YES
+    sure = {name.named for name, truth in listed if truth is Truth.YES}
+    exempt = Named.ANYONE in sure or _chain(caller) <= sure
+    unknown_boundary = effect is Effect.DENY and caller.has_boundary is None and caller.kind in _BOUNDED
+    return Truth.NO if exempt and not unknown_boundary else Truth.MAYBE
+
+
+_BOUNDED = (CallerKind.ROLE_SESSION, CallerKind.USER)
+
+
+def _chain(caller: Caller) -> set[Named]:
+    """Every form in which NotPrincipal must list a caller."""
+    if caller.kind is CallerKind.SERVICE:
+        return {Named.SERVICE}
+    chain = {Named.ACCOUNT}
+    if caller.kind in _BOUNDED:
+        chain.add(Named.IDENTITY)
+    if caller.kind is CallerKind.ROLE_SESSION:
+        chain.add(Named.SESSION)
+    return chain
