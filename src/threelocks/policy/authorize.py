@@ -122,15 +122,19 @@ def _documents(policies: Policies) -> Iterable[tuple[Layer, tuple[Document, ...]
     """The documents of each layer that is asked; every level of an organization is a layer of its own."""
     single = (
         (Layer.IDENTITY_POLICY, policies.identity),
-        (Layer.PERMISSIONS_BOUNDARY, policies.boundary and (policies.boundary,)),
+        (Layer.PERMISSIONS_BOUNDARY, _alone(policies.boundary)),
         (Layer.SESSION_POLICY, policies.session),
         *((Layer.SERVICE_CONTROL_POLICY, level) for level in policies.scps),
         *((Layer.RESOURCE_CONTROL_POLICY, level) for level in policies.rcps),
-        (Layer.VPC_ENDPOINT_POLICY, policies.endpoint and (policies.endpoint,)),
+        (Layer.VPC_ENDPOINT_POLICY, _alone(policies.endpoint)),
         (Layer.RESOURCE_POLICY, policies.resource),
-        (Layer.GRANT, policies.grants and (policies.grants,)),
+        (Layer.GRANT, _alone(policies.grants)),
     )
     return ((layer, documents) for layer, documents in single if documents is not None)
+
+
+def _alone(document: Document | None) -> tuple[Document, ...] | None:
+    return None if document is None else (document,)
 
 
 def _is_cut_off(request: Request) -> bool:

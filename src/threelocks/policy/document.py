@@ -216,6 +216,9 @@ def _strings(value: Any, path: str) -> tuple[str, ...] | None:
     return tuple(values)
 
 
+_PRINCIPAL_TYPES = frozenset(kind.value for kind in PrincipalType)
+
+
 def _principals(value: Any, path: str, problems: list[str]) -> tuple[PrincipalEntry, ...] | None:
     if value is None:
         return None
@@ -225,7 +228,7 @@ def _principals(value: Any, path: str, problems: list[str]) -> tuple[PrincipalEn
         raise DocumentError(path, 'must be "*" or an object')
     entries: list[PrincipalEntry] = []
     for kind, listed in value.items():
-        if kind not in PrincipalType:
+        if kind not in _PRINCIPAL_TYPES:
             problems.append(f"unknown type of principal `{kind}`")
             continue
         strings = _strings(listed, f"{path}.{kind}") or ()
