@@ -46,11 +46,11 @@ format: .venv/ready ## format the code and mend what ruff can
 	$(BIN)/ruff check --fix .
 
 validate: .venv-sam/ready ## lint the templates as SAM and CloudFormation see them
-	$(SAM)/sam validate --lint --template template.yaml --region eu-west-1
+	$(SAM)/sam validate --lint --template template.yaml
 	$(SAM)/cfn-lint relay.yaml
 
 build: .venv-sam/ready ## build the Lambda package for AWS (python3.13)
-	$(SAM)/sam build
+	PATH="$(CURDIR)/$(SAM):$$PATH" $(SAM)/sam build
 
 built-test: .venv/ready .venv-sam/ready .venv-built/ready ## build for this machine, and run the built package from an event to a mail
 	$(BIN)/python -m pytest -m built tests/e2e
