@@ -141,6 +141,7 @@ class Grant:
     context_equals: tuple[tuple[str, str], ...] | None = None
     context_subset: tuple[tuple[str, str], ...] | None = None
     name: str = ""
+    source_arn: str = ""  # holds only for requests with this aws:SourceArn; empty: for any
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,370 @@
+"""Reads what one account holds of a share. Each source by itself: one that cannot be read leaves the others standing.
+
+CALLS lists every operation that is called, with the IAM action that allows it; the reader role's policy must grant
+them. All calls on a bucket say who must own it, so that a bucket of that name in another account is an error and never
+an answer: https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-owner-condition.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from threelocks.aws.answer import Answer, Call, NothingThereError, UnreadError, ask, changed, source
+from threelocks.aws.session import ClientSource
+from threelocks.contract import Contract, Party
+from threelocks.observation import (
+    Absent,
+    AclGrant,
+    BucketAcl,
+    BucketObservation,
+    Encryption,
+    Found,
+    Grant,
+    KeyMetadata,
+    KeyObservation,
+    NamedPolicy,
+    Observation,
+    PublicAccessBlock,
+    Role,
+    RoleObservation,
+    Source,
+    Unreadable,
+)
+from threelocks.policy.arn import Arn
+
+_NO_BUCKET = frozenset({"NoSuchBucket"})
+_NO_ENTITY = frozenset({"NoSuchEntity", "NoSuchEntityException"})
+_NO_KEY = frozenset({"NotFoundException"})
+_NO_BLOCK = "NoSuchPublicAccessBlockConfiguration"
+
+
+def _s3(operation: str, method: str, action: str, *none: str) -> Call:
+    return Call("s3", operation, method, f"s3:{action}", _NO_BUCKET, frozenset(none))
+
+
+def _iam(operation: str, method: str) -> Call:
+    return Call("iam", operation, method, f"iam:{operation}", _NO_ENTITY)
+
+
+def _kms(operation: str, method: str) -> Call:
+    return Call("kms", operation, method, f"kms:{operation}", _NO_KEY)
+
+
+# The IAM action is not always the operation's name:
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actions.html
+GET_BUCKET_LOCATION = _s3("GetBucketLocation", "get_bucket_location", "GetBucketLocation")
+GET_BUCKET_POLICY = _s3("GetBucketPolicy", "get_bucket_policy", "GetBucketPolicy", "NoSuchBucketPolicy")
+GET_BUCKET_POLICY_STATUS = _s3(
+    "GetBucketPolicyStatus", "get_bucket_policy_status", "GetBucketPolicyStatus", "NoSuchBucketPolicy"
+)
+GET_PUBLIC_ACCESS_BLOCK = _s3(
+    "GetPublicAccessBlock", "get_public_access_block", "GetBucketPublicAccessBlock", _NO_BLOCK
+)
+GET_BUCKET_ENCRYPTION = _s3(
+    "GetBucketEncryption",
+    "get_bucket_encryption",
+    "GetEncryptionConfiguration",
+    "ServerSideEncryptionConfigurationNotFoundError",
+)
+GET_BUCKET_OWNERSHIP = _s3(
+    "GetBucketOwnershipControls",
+    "get_bucket_ownership_controls",
+    "GetBucketOwnershipControls",
+    "OwnershipControlsNotFoundError",
+)
+GET_BUCKET_ACL = _s3("GetBucketAcl", "get_bucket_acl", "GetBucketAcl")
+GET_BUCKET_PAYER = _s3("GetBucketRequestPayment", "get_bucket_request_payment", "GetBucketRequestPayment")
+GET_ACCOUNT_BLOCK = Call(
+    "s3control",
+    "GetPublicAccessBlock",
+    "get_public_access_block",
+    "s3:GetAccountPublicAccessBlock",
+    gone=frozenset(),
+    none=frozenset({_NO_BLOCK}),
+)
+GET_ROLE = _iam("GetRole", "get_role")
+LIST_ROLE_POLICIES = _iam("ListRolePolicies", "list_role_policies")
+GET_ROLE_POLICY = _iam("GetRolePolicy", "get_role_policy")
+LIST_ATTACHED_POLICIES = _iam("ListAttachedRolePolicies", "list_attached_role_policies")
+GET_POLICY = _iam("GetPolicy", "get_policy")
+GET_POLICY_VERSION = _iam("GetPolicyVersion", "get_policy_version")
+DESCRIBE_KEY = _kms("DescribeKey", "describe_key")
+LIST_KEY_POLICIES = _kms("ListKeyPolicies", "list_key_policies")
+GET_KEY_POLICY = _kms("GetKeyPolicy", "get_key_policy")
+LIST_GRANTS = _kms("ListGrants", "list_grants")
+
+CALLS: tuple[Call, ...] = (
+    GET_BUCKET_LOCATION,
+    GET_BUCKET_POLICY,
+    GET_BUCKET_POLICY_STATUS,
+    GET_PUBLIC_ACCESS_BLOCK,
+    GET_BUCKET_ENCRYPTION,
+    GET_BUCKET_OWNERSHIP,
+    GET_BUCKET_ACL,
+    GET_BUCKET_PAYER,
+    GET_ACCOUNT_BLOCK,
+    GET_ROLE,
+    LIST_ROLE_POLICIES,
+    GET_ROLE_POLICY,
+    LIST_ATTACHED_POLICIES,
+    GET_POLICY,
+    GET_POLICY_VERSION,
+    DESCRIBE_KEY,
+    LIST_KEY_POLICIES,
+    GET_KEY_POLICY,
+    LIST_GRANTS,
+)
+"""Every operation that is called, and no other one can be."""
+
+PERMISSIONS: frozenset[tuple[str, str]] = frozenset((call.name, call.permission) for call in CALLS)
+"""(operation as boto3 calls it, service first; the IAM action it needs)."""
+
+# https://docs.aws.amazon.com/kms/latest/APIReference/API_GrantConstraints.html
+_CONSTRAINTS = frozenset({"EncryptionContextEquals", "EncryptionContextSubset", "SourceArn"})
+
+# GetBucketLocation keeps the names that regions had when S3 was young.
+# https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketLocation.html
+_OLD_REGIONS = {"": "us-east-1", "EU": "eu-west-1"}
+
+
+@dataclass(frozen=True, slots=True)
+class AwsObserver:
+    """Keeps ports.Observer. `now` must answer an aware datetime in UTC."""
+
+    clients: ClientSource
+    now: Callable[[], datetime]
+
+    def observe(self, contract: Contract, account: str) -> Observation:
+        """Read every source that `account` holds for the contract; the parts of other accounts stay None."""
+        began = self.now()
+        party = contract.party(account)
+        return Observation(
+            account=account,
+            began=began,
+            role=self._role(contract, party) if party and account == contract.consumer.account else None,
+            bucket=self._bucket(contract) if account == contract.owner.account else None,
+            key=self._key(contract) if account == contract.key_account else None,
+        )
+
+    def _role(self, contract: Contract, party: Party) -> RoleObservation:
+        # IAM answers alike from every region of the partition.
+        iam = _Asker(self.clients, party.home_region)
+        name = {"RoleName": contract.role_name}
+        role = source(lambda: _read_role(iam(GET_ROLE, name)))
+        if isinstance(role, Absent):
+            return RoleObservation(role, Absent(), Absent(), Absent())
+        known = isinstance(role, Found)
+        return RoleObservation(
+            role=role,
+            inline=source(lambda: _inline_policies(iam, name), known=known),
+            attached=source(lambda: _attached_policies(iam, name), known=known),
+            boundary=_boundary(iam, role),
+        )
+
+    def _bucket(self, contract: Contract) -> BucketObservation:
+        s3 = _Asker(self.clients, contract.bucket.region)
+        bucket = {"Bucket": contract.bucket.name, "ExpectedBucketOwner": contract.owner.account}
+        account_block = source(lambda: _read_block(s3(GET_ACCOUNT_BLOCK, {"AccountId": contract.owner.account})))
+        region = source(lambda: _read_region(s3(GET_BUCKET_LOCATION, bucket)))
+        if isinstance(region, Absent):
+            gone = Absent()
+            return BucketObservation(
+                region, gone, gone, gone, account_block, encryption=gone, ownership=gone, acl=gone, requester_pays=gone
+            )
+        known = isinstance(region, Found)
+        return BucketObservation(
+            region=region,
+            policy=source(lambda: s3(GET_BUCKET_POLICY, bucket).document("Policy"), known=known),
+            policy_is_public=source(
+                lambda: s3(GET_BUCKET_POLICY_STATUS, bucket).flag("PolicyStatus.IsPublic"), known=known
+            ),
+            block=source(lambda: _read_block(s3(GET_PUBLIC_ACCESS_BLOCK, bucket)), known=known),
+            account_block=account_block,
+            encryption=source(lambda: _read_encryption(s3(GET_BUCKET_ENCRYPTION, bucket)), known=known),
+            ownership=source(lambda: _read_ownership(s3(GET_BUCKET_OWNERSHIP, bucket)), known=known),
+            acl=source(lambda: _read_acl(s3(GET_BUCKET_ACL, bucket)), known=known),
+            requester_pays=source(lambda: s3(GET_BUCKET_PAYER, bucket).text("Payer") == "Requester", known=known),
+        )
+
+    def _key(self, contract: Contract) -> KeyObservation:
+        kms = _Asker(self.clients, Arn.parse(contract.key).region)
+        key = {"KeyId": contract.key}
+        metadata = source(lambda: _read_key(kms(DESCRIBE_KEY, key)))
+        if isinstance(metadata, Absent):
+            return KeyObservation(metadata, Absent(), Absent())
+        known = isinstance(metadata, Found)
+        return KeyObservation(
+            metadata=metadata,
+            policies=source(lambda: _key_policies(kms, key), known=known),
+            grants=source(lambda: tuple(map(_read_grant, kms.pages(LIST_GRANTS, "Grants", key))), known=known),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Asker:
+    """Asks the services of one region."""
+
+    clients: ClientSource
+    region: str
+
+    def __call__(self, call: Call, parameters: Mapping[str, Any]) -> Answer:
+        assert (
+            call in CALLS
+        )  # INVARIANT: what is called is in the table that the reader role's policy is tested against
+        return ask(call, lambda: self.clients.client(call.service, self.region), parameters)
+
+    def of_listed(self, call: Call, parameters: Mapping[str, Any]) -> Answer:
+        """Ask about what another answer named just now: if it does not exist, it was deleted in between."""
+        try:
+            return self(call, parameters)
+        except NothingThereError as error:
+            named = ", ".join(str(value) for value in parameters.values())
+            raise UnreadError(changed(call, f"`{named}` was deleted while it was read")) from error
+
+    def pages(self, call: Call, items: str, parameters: Mapping[str, Any]) -> Iterator[Answer]:
+        """The members of a list, of all its pages.
+
+        https://docs.aws.amazon.com/IAM/latest/APIReference/API_ListRolePolicies.html
+        https://docs.aws.amazon.com/kms/latest/APIReference/API_ListGrants.html
+        """
+        marker, seen = "", {""}
+        while True:
+            page = self(call, {**parameters, **({"Marker": marker} if marker else {})})
+            yield from page.items(items)
+            # IAM says IsTruncated and Marker, KMS says Truncated and NextMarker.
+            if not (page.maybe_flag("IsTruncated") or page.maybe_flag("Truncated")):
+                return
+            marker = page.maybe_text("Marker") or page.maybe_text("NextMarker")
+            if marker in seen:
+                raise page.unexpected(items, "goes on, but with no marker that leads to another page")
+            seen.add(marker)
+
+
+def _read_role(answer: Answer) -> Role:
+    tags = answer.items("Role.Tags") if answer.has("Role.Tags") else ()
+    return Role(
+        arn=answer.text("Role.Arn"),
+        unique_id=answer.text("Role.RoleId"),
+        trust=answer.document("Role.AssumeRolePolicyDocument"),
+        boundary_arn=answer.maybe_text("Role.PermissionsBoundary.PermissionsBoundaryArn"),
+        tags=tuple(sorted((tag.text("Key"), tag.maybe_text("Value")) for tag in tags)),
+        created=answer.moment("Role.CreateDate"),
+    )
+
+
+def _inline_policies(iam: _Asker, role: Mapping[str, str]) -> tuple[NamedPolicy, ...]:
+    names = [item.itself() for item in iam.pages(LIST_ROLE_POLICIES, "PolicyNames", role)]
+    return tuple(
+        NamedPolicy(name, iam.of_listed(GET_ROLE_POLICY, {**role, "PolicyName": name}).document("PolicyDocument"))
+        for name in sorted(names)
+    )
+
+
+def _attached_policies(iam: _Asker, role: Mapping[str, str]) -> tuple[NamedPolicy, ...]:
+    arns = [item.text("PolicyArn") for item in iam.pages(LIST_ATTACHED_POLICIES, "AttachedPolicies", role)]
+    return tuple(_managed_policy(iam, arn) for arn in sorted(arns))
+
+
+def _managed_policy(iam: _Asker, arn: str) -> NamedPolicy:
+    """The default version: the one that is in force."""
+    version = iam.of_listed(GET_POLICY, {"PolicyArn": arn}).text("Policy.DefaultVersionId")
+    answer = iam.of_listed(GET_POLICY_VERSION, {"PolicyArn": arn, "VersionId": version})
+    return NamedPolicy(arn, answer.document("PolicyVersion.Document"), version)
+
+
+def _boundary(iam: _Asker, role: Found[Role] | Unreadable) -> Source[NamedPolicy]:
+    """Absent only when the role was read and has none: a boundary that is not known may forbid everything."""
+    if isinstance(role, Unreadable):
+        return role
+    arn = role.value.boundary_arn
+    return source(lambda: _managed_policy(iam, arn)) if arn else Absent()
+
+
+def _read_region(answer: Answer) -> str:
+    if "LocationConstraint" not in answer.names():
+        raise answer.unexpected("LocationConstraint", "is missing")
+    stated = answer.maybe_text("LocationConstraint")
+    return _OLD_REGIONS.get(stated, stated)
+
+
+def _read_block(answer: Answer) -> PublicAccessBlock:
+    # A setting that is left out is off.
+    settings = answer.part("PublicAccessBlockConfiguration")
+    return PublicAccessBlock(
+        block_public_acls=settings.maybe_flag("BlockPublicAcls"),
+        ignore_public_acls=settings.maybe_flag("IgnorePublicAcls"),
+        block_public_policy=settings.maybe_flag("BlockPublicPolicy"),
+        restrict_public_buckets=settings.maybe_flag("RestrictPublicBuckets"),
+    )
+
+
+def _read_encryption(answer: Answer) -> Encryption:
+    rules = answer.items("ServerSideEncryptionConfiguration.Rules")
+    rule = next((rule for rule in rules if rule.has("ApplyServerSideEncryptionByDefault")), None)
+    if rule is None:
+        raise answer.unexpected("ServerSideEncryptionConfiguration.Rules", "has no default encryption")
+    return Encryption(
+        algorithm=rule.text("ApplyServerSideEncryptionByDefault.SSEAlgorithm"),
+        key=rule.maybe_text("ApplyServerSideEncryptionByDefault.KMSMasterKeyID"),
+        bucket_key=rule.maybe_flag("BucketKeyEnabled"),
+    )
+
+
+def _read_ownership(answer: Answer) -> str:
+    rules = answer.items("OwnershipControls.Rules")
+    if not rules:
+        raise answer.unexpected("OwnershipControls.Rules", "is empty")
+    return rules[0].text("ObjectOwnership")
+
+
+def _read_acl(answer: Answer) -> BucketAcl:
+    return BucketAcl(answer.text("Owner.ID"), tuple(map(_read_acl_grant, answer.items("Grants"))))
+
+
+def _read_acl_grant(grant: Answer) -> AclGrant:
+    grantee = next(filter(None, (grant.maybe_text(f"Grantee.{name}") for name in ("ID", "URI", "EmailAddress"))), "")
+    if not grantee:
+        raise grant.unexpected("Grantee", "names nobody")
+    return AclGrant(grantee, grant.text("Permission"))
+
+
+def _read_key(answer: Answer) -> KeyMetadata:
+    return KeyMetadata(
+        arn=answer.text("KeyMetadata.Arn"),
+        state=answer.text("KeyMetadata.KeyState"),
+        manager=answer.text("KeyMetadata.KeyManager"),
+        deletion_date=answer.moment("KeyMetadata.DeletionDate"),
+        origin=answer.maybe_text("KeyMetadata.Origin"),
+        multi_region=answer.maybe_flag("KeyMetadata.MultiRegion"),
+    )
+
+
+def _key_policies(kms: _Asker, key: Mapping[str, str]) -> tuple[NamedPolicy, ...]:
+    """All of them: Resource Access Manager keeps one of its own beside `default`."""
+    names = [item.itself() for item in kms.pages(LIST_KEY_POLICIES, "PolicyNames", key)]
+    return tuple(
+        NamedPolicy(name, kms.of_listed(GET_KEY_POLICY, {**key, "PolicyName": name}).document("Policy"))
+        for name in sorted(names)
+    )
+
+
+def _read_grant(grant: Answer) -> Grant:
+    grantee = grant.maybe_text("GranteePrincipal") or grant.maybe_text("GranteeServicePrincipal")
+    if not grantee:
+        raise grant.unexpected("GranteePrincipal", "is missing")
+    limits = grant.part("Constraints").names() if grant.has("Constraints") else frozenset()
+    if limits - _CONSTRAINTS:  # it allows less than we would make of it
+        raise grant.unexpected("Constraints", f"limits the grant by `{min(limits - _CONSTRAINTS)}`, which is not known")
+    return Grant(
+        grant_id=grant.text("GrantId"),
+        grantee=grantee,
+        operations=grant.texts("Operations"),
+        retiring=grant.maybe_text("RetiringPrincipal") or grant.maybe_text("RetiringServicePrincipal"),
+        context_equals=grant.pairs("Constraints.EncryptionContextEquals"),
+        context_subset=grant.pairs("Constraints.EncryptionContextSubset"),
+        name=grant.maybe_text("Name"),
+        source_arn=grant.maybe_text("Constraints.SourceArn"),
+    )
