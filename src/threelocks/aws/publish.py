@@ -1,0 +1,104 @@
+"""What goes out: mails to the account's own alert topic, reports to the other parties' event buses."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from threelocks.aws.session import ClientSource
+from threelocks.contract import Party
+from threelocks.policy.arn import Arn
+from threelocks.report import DETAIL_TYPE, SOURCE, Report, encode
+
+BUS = "threelocks"
+
+# https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
+SUBJECT_LIMIT = 99  # characters: "less than 100", no line breaks, no control characters
+MESSAGE_LIMIT = 256 * 1024  # bytes, attributes included
+# https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevents.html
+ENTRY_LIMIT = 256 * 1024  # bytes of source, detail-type and detail
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+_CUT = "\n\n[cut here: the message is longer than SNS carries; re-check the contract to see all of it]\n"
+
+
+class PublishError(Exception):
+    """Not sent. The text says what refused it and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class SnsMailer:
+    """Keeps ports.Mailer on one topic.
+
+    An alert must arrive: a subject or body that SNS would refuse is cut to what it takes, and the body says so.
+    """
+
+    clients: ClientSource
+    topic: str  # its ARN
+
+    def send(self, subject: str, body: str, attributes: dict[str, str]) -> None:
+        """Publish; raises botocore's ClientError or BotoCoreError on failure."""
+        # SNS refuses an attribute without a value.
+        told = {name: {"DataType": "String", "StringValue": value} for name, value in attributes.items() if value}
+        sns = self.clients.client("sns", Arn.parse(self.topic).region)
+        sns.publish(
+            TopicArn=self.topic,
+            Subject=_subject(subject),
+            Message=_body(body, MESSAGE_LIMIT - _size(told)),
+            MessageAttributes=told,
+        )
+
+
+def _subject(text: str) -> str:
+    line = _CONTROL.sub(" ", text.encode(errors="replace").decode()).strip() or "threelocks"
+    return line if len(line) <= SUBJECT_LIMIT else line[: SUBJECT_LIMIT - 1] + "…"
+
+
+def _size(attributes: Mapping[str, Mapping[str, str]]) -> int:
+    """Name, type and value of each attribute count."""
+    return sum(len("".join((name, *parts.values())).encode()) for name, parts in attributes.items())
+
+
+def _body(text: str, limit: int) -> str:
+    whole = text.encode(errors="replace")  # half a surrogate pair, which a policy may hold, cannot be sent
+    if len(whole) <= limit:
+        return whole.decode()
+    # A character that the cut goes through is left out.
+    return whole[: limit - len(_CUT.encode())].decode(errors="ignore") + _CUT
+
+
+@dataclass(frozen=True, slots=True)
+class EventBusReporter:
+    """Keeps ports.Reporter: puts reports on the bus `threelocks` of a party's home region.
+
+    `clients` call as the reporter role, the only one that the partners' bus policies admit: see session.AssumedRole.
+    """
+
+    clients: ClientSource
+    partition: str = "aws"
+
+    def report(self, party: Party, report: Report) -> None:
+        """Put one report; raises PublishError when it is too large or EventBridge did not take it, and botocore's
+        ClientError or BotoCoreError when the role or the call was refused.
+
+        A bus that does not exist takes everything and keeps nothing, so that arrival is only known by being heard:
+        https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html
+        """
+        bus = f"arn:{self.partition}:events:{party.home_region}:{party.account}:event-bus/{BUS}"
+        detail = encode(report)
+        size = sum(len(text.encode()) for text in (SOURCE, DETAIL_TYPE, detail))
+        if size > ENTRY_LIMIT:
+            raise PublishError(
+                f"the report of `{report.verdict.contract}` is {size} bytes, and EventBridge takes {ENTRY_LIMIT}; "
+                f"it has {len(report.verdict.findings)} findings: repair some"
+            )
+        entry = {"Source": SOURCE, "DetailType": DETAIL_TYPE, "Detail": detail, "EventBusName": bus}
+        answer = self.clients.client("events", party.home_region).put_events(Entries=[entry])
+        # Failures of entries come inside HTTP 200.
+        if answer.get("FailedEntryCount", 0):
+            failed: Mapping[str, str] = next((made for made in answer.get("Entries", ()) if made.get("ErrorCode")), {})
+            raise PublishError(
+                f"EventBridge did not take the report for `{bus}`: `{failed.get('ErrorCode', 'no code')}`: "
+                f"{failed.get('ErrorMessage', 'no message')}"
+            )
