@@ -44,9 +44,14 @@ class Store(Protocol):
         depend on; drops those recorded before and gone now."""
 
 
+class RefusedMailError(Exception):
+    """The topic does not take this text: trying again with the same text is in vain."""
+
+
 class Mailer(Protocol):
     def send(self, subject: str, body: str, attributes: dict[str, str]) -> None:
-        """Publish to the alert topic; raises on failure."""
+        """Publish to the alert topic. Raises RefusedMailError when the text itself is refused (SNS InvalidParameter),
+        anything else when another try may succeed."""
 
 
 class Reporter(Protocol):

@@ -2,21 +2,33 @@
 
 Wire format `threelocks.report/1`: the dataclass as JSON, in the `detail` of an EventBridge event whose source is
 `threelocks` and whose detail-type is `Share report`.
+
+`make` decides what crosses the line between two companies: kinds, codes, facts, incident ids, who made a change, and
+the witness of what is shut (it is the consumer's own request). Statements, fixes, remarks, source addresses and the
+names of anybody else stay at home. `refusal` decides what is believed: a party speaks only of the locks that it holds.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from threelocks.finding import Cause, Verdict
+from threelocks.catalogue import CATALOGUE, plain_sentence
+from threelocks.contract import Contract
+from threelocks.finding import THE_THREE_LOCKS, Cause, Finding, Kind, Lock, LockState, Remedy, Scope, Verdict
 
 FORMAT = "threelocks.report/1"
 SOURCE = "threelocks"
 DETAIL_TYPE = "Share report"
+AHEAD = timedelta(minutes=5)  # how far a sender's clock may be ahead of EventBridge's
+ANOTHER_ACCOUNT = "another account"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +51,217 @@ class Report:
     stamp: int  # milliseconds since the epoch, and always more than the one before
     verdict: Verdict  # without statements and without findings of scope `resource`
     heard: tuple[tuple[str, int], ...] = ()  # account -> the last stamp received from it
-    cause: Cause | None = None  # of the check behind the verdict
+    cause: Cause | None = None  # of the check that last changed the verdict
     incident: Incident | None = None
+    terms: tuple[tuple[str, str], ...] = ()  # field of the agreed terms -> digest of its value
     format: str = FORMAT
+
+
+# --- What is sent ---
+
+
+def next_stamp(now: datetime, stored: int) -> int:
+    """The stamp of the next report: the time in milliseconds, but always more than the one before."""
+    return max(int(now.timestamp() * 1000), stored + 1)
+
+
+def make(
+    contract: Contract,
+    verdict: Verdict,
+    *,
+    stamp: int,
+    heard: tuple[tuple[str, int], ...] = (),
+    cause: Cause | None = None,
+    incident: Incident | None = None,
+) -> Report:
+    """The report of a verdict, with what must not cross left out."""
+    kept = _masked_findings(contract, verdict.findings)
+    told = any(finding.kind is not Kind.RISK for finding in kept)
+    return Report(
+        stamp=stamp,
+        verdict=replace(verdict, findings=kept, locks=_masked_locks(verdict, kept), remarks=()),
+        heard=heard,
+        cause=_masked_cause(contract, cause),
+        # An incident over findings that stay at home stays at home too.
+        incident=_masked_incident(contract, incident) if incident and (told or incident.closed) else None,
+        terms=terms_digests(contract),
+    )
+
+
+def content_digest(report: Report) -> str:
+    """SHA-256, in hex, of what a report says: without its stamp, its acknowledgements and the times of observation. A
+    report is sent when this differs from the one last sent."""
+    verdict = report.verdict
+    locks = tuple(replace(lock, as_of=_EPOCH) for lock in verdict.locks)
+    said = replace(report, stamp=0, heard=(), verdict=replace(verdict, as_of=_EPOCH, locks=locks))
+    return hashlib.sha256(encode(said).encode()).hexdigest()
+
+
+def terms_digests(contract: Contract) -> tuple[tuple[str, str], ...]:
+    """A short digest of each field of the agreed terms, so that two accounts can name the fields that differ."""
+    return tuple(
+        (field, hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16])
+        for field, value in sorted(json.loads(contract.terms()).items())
+    )
+
+
+def differing_fields(contract: Contract, report: Report) -> tuple[str, ...]:
+    """The fields of the agreed terms that sender and receiver have differently, sorted; empty when the sender names
+    none."""
+    ours, theirs = dict(terms_digests(contract)), dict(report.terms)
+    if not theirs:
+        return ()
+    return tuple(field for field in sorted(ours.keys() | theirs.keys()) if ours.get(field) != theirs.get(field))
+
+
+def _masked_findings(contract: Contract, findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Findings of scope `share`, masked; those that have become the same are one, which says how many they were."""
+    alike: dict[tuple[object, ...], list[Finding]] = {}
+    for finding in findings:
+        if finding.scope is Scope.SHARE:
+            masked = _masked_finding(contract, finding)
+            alike.setdefault(masked.identity, []).append(masked)
+    return tuple(
+        first if len(same) == 1 else replace(first, detail=f"{first.detail} ({len(same)} findings of this kind)")
+        for same in alike.values()
+        for first in same[:1]
+    )
+
+
+def _masked_finding(contract: Contract, finding: Finding) -> Finding:
+    entry = CATALOGUE.get(finding.code)
+    wide = finding.kind is Kind.WIDE
+    return replace(
+        finding,
+        resource=_own_resource(contract, finding) if wide else finding.resource,
+        principal=_masked_principal(contract, finding.principal) if wide else finding.principal,
+        detail=finding.detail if entry and entry.detail_crosses else plain_sentence(contract, finding),
+        witness=finding.witness if finding.kind is Kind.SHUT else None,
+        statements=(),
+        remedy=Remedy(account=finding.remedy.account, sentence="") if finding.remedy else None,
+    )
+
+
+def _masked_principal(contract: Contract, principal: str) -> str:
+    return principal if contract.consumer.account in principal else ANOTHER_ACCOUNT
+
+
+def _own_resource(contract: Contract, finding: Finding) -> str:
+    """The lock's own resource, for one that might spell out a prefix or a bucket of somebody else."""
+    own = {
+        Lock.IDENTITY_POLICY: contract.role,
+        Lock.BUCKET_POLICY: contract.bucket_arn,
+        Lock.KEY_POLICY: contract.key,
+    }
+    return own.get(finding.lock, finding.resource)
+
+
+def _masked_locks(verdict: Verdict, kept: tuple[Finding, ...]) -> tuple[LockState, ...]:
+    """The locks without the kinds that only withheld findings account for."""
+
+    def kinds(lock: Lock, findings: tuple[Finding, ...]) -> set[Kind]:
+        return {finding.kind for finding in findings if finding.lock is lock}
+
+    return tuple(
+        replace(
+            state,
+            kinds=tuple(
+                kind
+                for kind in state.kinds
+                if kind in kinds(state.lock, kept) or kind not in kinds(state.lock, verdict.findings)
+            ),
+        )
+        for state in verdict.locks
+    )
+
+
+def _masked_cause(contract: Contract, cause: Cause | None) -> Cause | None:
+    """Who and when, without from where; resources as the contract spells them."""
+    if cause is None:
+        return None
+    locks = {lock_of(resource) for resource in cause.resources}
+    resources = tuple(resource for resource, lock in _resources(contract) if lock in locks)
+    return replace(cause, source_ip="", user_agent="", resources=resources)
+
+
+def _masked_incident(contract: Contract, incident: Incident) -> Incident:
+    return replace(
+        incident,
+        opened_by=_masked_cause(contract, incident.opened_by),
+        closed_by=_masked_cause(contract, incident.closed_by),
+    )
+
+
+def _resources(contract: Contract) -> tuple[tuple[str, Lock], ...]:
+    return (
+        (f"role/{contract.role_name}", Lock.IDENTITY_POLICY),
+        (contract.bucket_arn, Lock.BUCKET_POLICY),
+        (contract.key, Lock.KEY_POLICY),
+    )
+
+
+def lock_of(resource: str) -> Lock | None:
+    """The lock that a change to this resource can move; resources are spelled as a cause names them."""
+    if resource.startswith("role/") or ":iam:" in resource:
+        return Lock.IDENTITY_POLICY
+    if resource == "account" or ":s3:" in resource:
+        return Lock.BUCKET_POLICY
+    return Lock.KEY_POLICY if ":kms:" in resource else None
+
+
+# --- What is believed ---
+
+
+def holders(contract: Contract) -> dict[Lock, str]:
+    """Which account holds which of the three locks."""
+    return {
+        Lock.IDENTITY_POLICY: contract.consumer.account,
+        Lock.BUCKET_POLICY: contract.owner.account,
+        Lock.KEY_POLICY: contract.key_account,
+    }
+
+
+def refusal(contract: Contract, report: Report, *, account: str, sender: str, sent_at: datetime) -> str | None:
+    """Why `account` must not believe this report, or None. `sender` and `sent_at` are the envelope's, which the sender
+    cannot choose."""
+    verdict = report.verdict
+    if report.format != FORMAT:
+        return f"its format is not `{FORMAT}`"
+    if sender == account:
+        return "it claims to come from ourselves"
+    if contract.party(sender) is None:
+        return "the sender is not a party to the contract"
+    if verdict.contract != contract.name:
+        return "it is about another contract"
+    if verdict.account != sender:
+        return "its verdict is another account's"
+    if report.incident and report.incident.account != sender:
+        return "its incident is another account's"
+    if report.stamp > (sent_at + AHEAD).timestamp() * 1000:
+        return "its stamp is more than 5 minutes ahead"
+    return _overreach(holders(contract), verdict, sender)
+
+
+def _overreach(holding: dict[Lock, str], verdict: Verdict, sender: str) -> str | None:
+    """A verdict speaks of every lock that its sender holds, and of no other."""
+    spoken = [state.lock for state in verdict.locks if state.lock in THE_THREE_LOCKS]
+    held = [lock for lock in THE_THREE_LOCKS if holding[lock] == sender]
+    foreign = {
+        lock
+        for lock, holder in (
+            *((state.lock, state.account) for state in verdict.locks),
+            *((finding.lock, finding.account) for finding in verdict.findings),
+        )
+        if holder != sender or holding.get(lock, sender) != sender
+    }
+    if foreign:
+        return f"the sender does not hold its {', '.join(sorted(foreign))}"
+    if sorted(spoken) != sorted(held):
+        return "it does not cover each lock of the sender once"
+    return None
+
+
+# --- JSON ---
 
 
 class MalformedError(ValueError):

@@ -1,0 +1,212 @@
+"""The ports in memory: a table with versions and conflicts, mailboxes and buses, each of which fails on demand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+
+from threelocks.contract import Contract, Party
+from threelocks.finding import Cause, Finding, LockState, Scope, Verdict
+from threelocks.incident import State
+from threelocks.observation import Observation
+from threelocks.ports import ConflictError
+from threelocks.report import Report, decode, encode, holders
+
+START = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
+
+
+@dataclass
+class Failures:
+    """Which calls fail: `at` counts all calls, from 1; `by_name` holds exceptions for the next calls of one name."""
+
+    at: int | None = None
+    error: Exception = field(default_factory=lambda: OSError("the machine died"))
+    by_name: dict[str, list[Exception]] = field(default_factory=dict)
+    calls: list[str] = field(default_factory=list)
+
+    def call(self, name: str) -> None:
+        self.calls.append(name)
+        waiting = self.by_name.get(name)
+        if waiting:
+            raise waiting.pop(0)
+        if self.at is not None and len(self.calls) == self.at:
+            raise self.error
+
+
+@dataclass
+class Clock:
+    """Time that passes one second a look, so that no two moments are the same."""
+
+    time: datetime = START
+
+    def __call__(self) -> datetime:
+        self.time += timedelta(seconds=1)
+        return self.time
+
+
+@dataclass
+class MemoryStore:
+    """The table of one account. States go through their JSON form, as they do in DynamoDB."""
+
+    contracts: dict[str, Contract] = field(default_factory=dict)
+    states: dict[str, tuple[int, str]] = field(default_factory=dict)
+    depends: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
+    failures: Failures = field(default_factory=Failures)
+    before_save: list[Callable[[], object]] = field(default_factory=list)  # each runs once, before the next save
+
+    def contract(self, name: str) -> Contract | None:
+        self.failures.call("contract")
+        return self.contracts.get(name)
+
+    def names(self) -> tuple[str, ...]:
+        return tuple(sorted(self.contracts))
+
+    def touching(self, resources: tuple[str, ...]) -> tuple[str, ...]:
+        self.failures.call("touching")
+        return tuple(
+            name
+            for name, contract in sorted(self.contracts.items())
+            if {contract.bucket_arn, contract.key, f"role/{contract.role_name}"} & set(resources)
+        )
+
+    def state(self, name: str) -> State | None:
+        self.failures.call("state")
+        if name not in self.states:
+            return None
+        version, body = self.states[name]
+        return replace(decode(State, body), version=version)
+
+    def save(self, state: State, *, expected_version: int | None) -> State:
+        while self.before_save:
+            self.before_save.pop(0)()
+        self.failures.call("save")
+        version = self.states[state.contract][0] if state.contract in self.states else None
+        if version != expected_version or self.contracts[state.contract].digest != state.digest:
+            raise ConflictError(f"`{state.contract}` is at version {version}, not {expected_version}")
+        saved = replace(state, version=(version or 0) + 1)
+        self.states[state.contract] = (saved.version, encode(saved))
+        return saved
+
+    def depend(self, contract: Contract, resources: tuple[str, ...]) -> None:
+        self.failures.call("depend")
+        self.depends.append((contract.name, resources))
+
+
+@dataclass(frozen=True)
+class Sent:
+    """One mail, as the topic took it."""
+
+    subject: str
+    body: str
+    attributes: dict[str, str]
+
+
+@dataclass
+class MemoryMailer:
+    failures: Failures = field(default_factory=Failures)
+    mails: list[Sent] = field(default_factory=list)
+    while_sending: list[Callable[[], object]] = field(default_factory=list)  # each runs once, inside the next send
+
+    def send(self, subject: str, body: str, attributes: dict[str, str]) -> None:
+        while self.while_sending:
+            self.while_sending.pop(0)()
+        self.failures.call("send")
+        self.mails.append(Sent(subject, body, attributes))
+
+
+@dataclass
+class MemoryReporter:
+    failures: Failures = field(default_factory=Failures)
+    reports: list[tuple[str, Report]] = field(default_factory=list)  # the party's account, the report
+
+    def report(self, party: Party, report: Report) -> None:
+        self.failures.call("report")
+        self.reports.append((party.account, decode(Report, encode(report))))
+
+
+@dataclass
+class Scene:
+    """What is off in one account, for a judge that says just that. `looks`, while it holds any, stands for the next
+    observations one by one."""
+
+    clock: Clock
+    findings: tuple[Finding, ...] = ()
+    looks: list[tuple[Finding, ...]] = field(default_factory=list)
+    observation: Observation | None = None
+    facts: tuple[tuple[str, str], ...] = ()
+    judged: list[dict[str, object]] = field(default_factory=list)
+    failures: Failures = field(default_factory=Failures)
+
+    def observe(self, contract: Contract, account: str) -> Observation:
+        self.failures.call("observe")
+        return replace(self.observation or Observation(account, START), account=account, began=self.clock())
+
+    def judge(
+        self,
+        contract: Contract,
+        neighbours: tuple[Contract, ...],
+        observation: Observation,
+        facts: dict[str, str],
+    ) -> Verdict:
+        self.judged.append({"neighbours": neighbours, "facts": dict(facts), "observation": observation})
+        findings = self.looks.pop(0) if self.looks else self.findings
+        return verdict_of(contract, observation.account, findings, as_of=observation.began, facts=self.facts)
+
+
+def verdict_of(
+    contract: Contract,
+    account: str,
+    findings: tuple[Finding, ...] = (),
+    *,
+    as_of: datetime = START,
+    facts: tuple[tuple[str, str], ...] = (),
+) -> Verdict:
+    """A verdict on every lock that the account holds, whose lock states agree with its findings."""
+    return Verdict(
+        contract=contract.name,
+        digest=contract.digest,
+        account=account,
+        as_of=as_of,
+        locks=tuple(
+            LockState(
+                lock,
+                account,
+                tuple(sorted({finding.kind for finding in findings if finding.lock is lock})),
+                as_of,
+            )
+            for lock, holder in holders(contract).items()
+            if holder == account
+        ),
+        findings=findings,
+        facts=facts,
+    )
+
+
+def ids(prefix: str) -> Iterator[str]:
+    """`prefix-1`, `prefix-2`, ..."""
+    number = 0
+    while True:
+        number += 1
+        yield f"{prefix}-{number}"
+
+
+def change(event_name: str = "PutBucketPolicy", *, at: datetime = START, resources: tuple[str, ...] = ()) -> Cause:
+    """A cause such as a CloudTrail record gives."""
+    return Cause(
+        kind="change",
+        at=at,
+        account="111111111111",
+        region="eu-west-1",
+        event_name=event_name,
+        event_id="3c2b1a09-8f7e-4d6c-9b5a-4e3f2d1c0b9a",
+        actor="arn:aws:sts::111111111111:assumed-role/PlatformAdmin/dana",
+        source_ip="203.0.113.7",
+        user_agent="aws-cli/2.31.0",
+        resources=resources or ("arn:aws:s3:::datalake-curated-a",),
+    )
+
+
+def resource_scoped(finding: Finding) -> Finding:
+    """The finding as one that belongs to the bucket or key, and stays with its holder."""
+    return replace(finding, scope=Scope.RESOURCE)

@@ -1,0 +1,364 @@
+"""The mail: what a tired person needs, in the order in which they need it.
+
+Headings stand in the first column and everything that comes from policies, events or other accounts is indented, so
+that no such text can look like a line of ours.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from threelocks.alert.text import INDENT, command_lines, cut, json_lines, plain, unlinked, wrapped
+from threelocks.alert.words import (
+    KIND_WORDS,
+    LOCK_WORDS,
+    MailKind,
+    at,
+    effect,
+    lasting,
+    mail_kind,
+    standing,
+    subject_finding,
+    symptom,
+    who,
+)
+from threelocks.catalogue import plain_sentence
+from threelocks.contract import Contract
+from threelocks.finding import THE_THREE_LOCKS, Cause, Finding, Headline, Kind, Share, StatementRef, Witness
+from threelocks.incident import Slot, identities, touches
+from threelocks.report import Incident, holders
+
+# https://docs.aws.amazon.com/sns/latest/api/API_Publish.html: a subject has fewer than 100 characters, a message with
+# its attributes at most 256 KiB.
+SUBJECT_LENGTH = 99
+BODY_BYTES = 200_000
+IN_FULL = 5  # findings told with statement and witness; the others get a line each
+AT_ALL = 40
+STATEMENTS = 3
+STATEMENT_LINES = 60
+_DEEP = INDENT * 2
+_DEEPER = INDENT * 3
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """What is published to the alert topic. Attributes are strings that subscribers filter on."""
+
+    subject: str
+    body: str
+    attributes: dict[str, str]
+
+
+def compose(contract: Contract, slot: Slot, *, account: str, recheck: str) -> Mail:
+    """The mail of a slot, as people in `account` should read it. `recheck` is the name of the function to invoke."""
+    sections = (
+        _head(contract, slot, account),
+        _locks(contract, slot.after, account),
+        _why(contract, slot),
+        _cause(contract, slot, account),
+        _to_do(contract, slot, account),
+        _readers(contract, slot),
+        _again(contract, account, recheck),
+        _incident(contract, slot),
+    )
+    body = "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n"
+    return Mail(_subject(contract, slot), _shortened(contract, body, account, recheck), _attributes(contract, slot))
+
+
+def short_mail(contract: Contract, slot: Slot, *, account: str, recheck: str) -> Mail:
+    """The mail without anything that comes from policies or events, for when the full one cannot be sent."""
+    lines = [
+        f"{standing(slot.after.headline)}: {contract.name}",
+        "",
+        "The full mail could not be sent. Check again to read the findings.",
+        "",
+        *_locks(contract, slot.after, account),
+        "",
+        *_again(contract, account, recheck),
+        "",
+        *_incident(contract, slot),
+    ]
+    subject = f"{standing(slot.after.headline)}: {contract.name}"
+    return Mail(subject, "\n".join(lines) + "\n", _attributes(contract, slot))
+
+
+# --- Subject, attributes ---
+
+
+def _subject(contract: Contract, slot: Slot) -> str:
+    finding = subject_finding(slot)
+    label = _label(slot)
+    for contract_limit, name_limit in ((63, 60), (50, 24), (36, 16), (24, 10)):
+        name = plain(contract.name, contract_limit)
+        if finding is None:
+            subject = f"{label}: {name} - now watching"
+        else:
+            subject = f"{label}: {name} - {LOCK_WORDS[finding.lock]} of {who(contract, finding.account, name_limit)}"
+        if len(subject) <= SUBJECT_LENGTH:
+            return subject
+    return subject[:SUBJECT_LENGTH]
+
+
+def _label(slot: Slot) -> str:
+    """The standing, and how it compares with what people know."""
+    now = standing(slot.after.headline)
+    kind = mail_kind(slot.before, slot.after)
+    if kind is MailKind.RECOVERY:
+        return f"{now} again" if slot.after.headline is Headline.INTACT else f"Recovered, {now}"
+    if kind is not MailKind.CHANGE or slot.before is None:
+        return now
+    was = slot.before.headline
+    return f"Still {now}" if was is slot.after.headline else f"{now} (was {standing(was)})"
+
+
+def _attributes(contract: Contract, slot: Slot) -> dict[str, str]:
+    finding = subject_finding(slot)
+    return {
+        "contract": contract.name,
+        "standing": slot.after.headline.value,
+        "lock": finding.lock.value if finding else "none",
+        "account": plain(finding.account) if finding else slot.after.account,
+        "kind": mail_kind(slot.before, slot.after).value,
+    }
+
+
+# --- Sections ---
+
+
+def _head(contract: Contract, slot: Slot, account: str) -> list[str]:
+    finding = subject_finding(slot)
+    lines = [f"{_label(slot)}: {contract.name}"]
+    if finding:
+        lines.append(f"{LOCK_WORDS[finding.lock].capitalize()} of {who(contract, finding.account)}")
+    return [*lines, "", *wrapped(effect(contract, slot)), *wrapped(_call(contract, slot, account))]
+
+
+def _call(contract: Contract, slot: Slot, account: str) -> str:
+    """Who must act, right at the top."""
+    actors = _actors(slot.after.findings)
+    if not actors:
+        return "Nobody needs to act."
+    if account in actors:
+        others = [who(contract, actor) for actor in actors if actor != account]
+        return f"YOUR ACCOUNT MUST ACT{', and so must ' + ' and '.join(others) if others else ''}."
+    return f"Nothing for you to do: {' and '.join(who(contract, actor) for actor in actors)} must act."
+
+
+def _actor(finding: Finding) -> str:
+    return finding.remedy.account if finding.remedy else finding.account
+
+
+def _actors(findings: Iterable[Finding]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(_actor(finding) for finding in findings))
+
+
+def _locks(contract: Contract, share: Share, account: str) -> list[str]:
+    states = {state.lock: state for state in share.locks}
+    rows = []
+    for number, lock in enumerate(THE_THREE_LOCKS, start=1):
+        holder = holders(contract)[lock]
+        state = states.get(lock)
+        if state is None:
+            word, when = ("not checked yet" if holder == account else "not heard yet"), ""
+        else:
+            word = ", ".join(KIND_WORDS[kind] for kind in state.kinds) or "open"
+            when = f", as of {at(state.as_of)}"
+        rows.append((f"{number} {LOCK_WORDS[lock]}", word, f"{who(contract, holder)}{when}"))
+    widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
+    return [
+        "THE THREE LOCKS",
+        *(f"{INDENT}{first:<{widths[0]}}  {second:<{widths[1]}}  {third}" for first, second, third in rows),
+    ]
+
+
+def _why(contract: Contract, slot: Slot) -> list[str]:
+    past = slot.before.findings if slot.before else ()
+    now, was = identities(slot.after.findings), identities(past)
+    groups = (
+        ("new", [finding for finding in slot.after.findings if finding.identity not in was]),
+        ("still so", [finding for finding in slot.after.findings if finding.identity in was]),
+        ("no longer so", [finding for finding in past if finding.identity not in now]),
+    )
+    filled = [(title, findings) for title, findings in groups if findings]
+    lines = []
+    for title, findings in filled:
+        # One group that is all news needs no title.
+        head = [] if title == "new" and len(filled) == 1 else [f"{INDENT}{title.capitalize()}:"]
+        told = [
+            line
+            for index, finding in enumerate(findings[:AT_ALL])
+            for line in _finding(contract, finding, in_full=title != "no longer so" and index < IN_FULL)
+        ]
+        rest = [f"{INDENT}... and {len(findings) - AT_ALL} more"] if len(findings) > AT_ALL else []
+        lines += [*head, *told, *rest]
+    return ["WHY", *lines] if lines else []
+
+
+def _finding(contract: Contract, finding: Finding, *, in_full: bool) -> list[str]:
+    sentence = plain(finding.detail, 600) or plain_sentence(contract, finding)
+    where = "" if finding.lock not in THE_THREE_LOCKS else f"{LOCK_WORDS[finding.lock]}: "
+    said = f"{KIND_WORDS[finding.kind]}  {where}{sentence} [{plain(finding.code)}]"
+    lines = wrapped(said, INDENT, _DEEP)
+    if in_full and finding.witness:
+        lines += _witness(finding.kind, finding.witness)
+    if in_full:
+        for statement in finding.statements[:STATEMENTS]:
+            lines += _statement(statement)
+    return lines
+
+
+_REQUEST = {
+    Kind.SHUT: "Refused, for example:",
+    Kind.WIDE: "Allowed, for example:",
+    Kind.RISK: "For example:",
+    Kind.UNREAD: "For example:",
+}
+
+
+def _witness(kind: Kind, witness: Witness) -> list[str]:
+    lines = [
+        f"{_DEEP}{_REQUEST[kind]}",
+        f"{_DEEPER}{plain(witness.action)} on {plain(witness.resource)}",
+        f"{_DEEPER}by {plain(witness.principal)}",
+    ]
+    for key, values in witness.context[:12]:
+        value = " or ".join(plain(value, 120) for value in values) if values else "absent"
+        lines += wrapped(f"with {plain(key)} = {value}", _DEEPER)
+    if witness.unsettled:
+        lines += wrapped("AWS does not document how it decides this case; it may go either way.", _DEEPER)
+    return lines
+
+
+def _statement(statement: StatementRef) -> list[str]:
+    sid = f" `{plain(statement.sid, 100)}`" if statement.sid else ""
+    title = f"Statement {statement.index + 1}{sid} of the {plain(statement.document, 150)}:"
+    return [*wrapped(title, _DEEP, _DEEPER), *cut(json_lines(statement.text, _DEEPER), STATEMENT_LINES)]
+
+
+def _cause(contract: Contract, slot: Slot, account: str) -> list[str]:
+    cause, finding = slot.cause, subject_finding(slot)
+    if finding is None:
+        return []
+    title = "WHO AND WHEN"
+    if mail_kind(slot.before, slot.after) is MailKind.RECOVERY:
+        title = "WHO FIXED IT, AND WHEN"
+    if not touches(cause, finding):
+        return [title, *wrapped(_no_change(contract, cause), INDENT)]
+    place = f"{who(contract, cause.account)}{', ' + plain(cause.region) if cause.region else ''}"
+    lines = [
+        f"{plain(cause.event_name, 100)} by {plain(cause.actor) or 'a caller that the event does not name'}",
+        f"at {at(cause.at)}, in {place}",
+    ]
+    if cause.source_ip or cause.user_agent:
+        origin = f"from {unlinked(cause.source_ip) or 'an unknown address'}"
+        lines.append(origin + (f" with `{unlinked(cause.user_agent)}`" if cause.user_agent else ""))
+    if cause.event_id:
+        lines.append(f"CloudTrail event {plain(cause.event_id, 100)}")
+    return [title, *(line for text in lines for line in wrapped(text, INDENT)), *_link(contract, cause, account)]
+
+
+def _no_change(contract: Contract, cause: Cause) -> str:
+    ways = {
+        "sweep": f"the scheduled sweep found it at {at(cause.at)}",
+        "recheck": f"a re-check, asked for at {at(cause.at)}, found it",
+        "report": f"{who(contract, cause.account)} reported it at {at(cause.at)} without naming a change",
+        "change": f"found after {plain(cause.event_name, 100)} at {at(cause.at)}, which does not touch this lock",
+    }
+    return f"No matching change seen: {ways.get(cause.kind, f'found at {at(cause.at)}')}."
+
+
+_EVENT_ID = re.compile(r"[0-9a-fA-F-]{36}")
+_REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
+
+
+def _link(contract: Contract, cause: Cause, account: str) -> list[str]:
+    """The event in CloudTrail's console; only for an id and a region that look like it, since both go into a link."""
+    if not (_EVENT_ID.fullmatch(cause.event_id) and _REGION.fullmatch(cause.region)):
+        return []
+    console = f"https://{cause.region}.console.aws.amazon.com/cloudtrailv2/home?region={cause.region}"
+    note = [] if cause.account == account else [f"{INDENT}(to be opened in {who(contract, cause.account)})"]
+    return [f"{INDENT}{console}#/events/{cause.event_id}", *note]
+
+
+def _to_do(contract: Contract, slot: Slot, account: str) -> list[str]:
+    findings = slot.after.findings
+    if not findings:
+        return []
+    lines = []
+    mine = [finding for finding in findings if _actor(finding) == account]
+    if mine:
+        lines += [f"{INDENT}Your account, {who(contract, account)}, must act:", *_fixes(mine)]
+    for actor in _actors(findings):
+        if actor != account:
+            lines += wrapped(_ask(contract, slot, actor, alone=not mine), INDENT)
+    return ["WHAT TO DO", *lines]
+
+
+def _ask(contract: Contract, slot: Slot, actor: str, *, alone: bool) -> str:
+    incident = next((incident for incident in slot.incidents if incident.account == actor), None)
+    naming = f" and name incident {plain(incident.id)}" if incident else ""
+    nothing = "Nothing for you to do: " if alone else "Besides, "
+    return f"{nothing}{who(contract, actor)} must act. Its people have the fix in their own mail; ask them{naming}."
+
+
+def _fixes(findings: list[Finding]) -> list[str]:
+    """The remedies, each once, numbered when there are several."""
+    remedies = list(dict.fromkeys(finding.remedy for finding in findings if finding.remedy))
+    if not remedies:
+        return wrapped("No fix can be worked out from here; see the code in docs/alerts.md.", _DEEP)
+    lines = []
+    for number, remedy in enumerate(remedies[:AT_ALL], start=1):
+        mark = f"{number}. " if len(remedies) > 1 else ""
+        sentence = plain(remedy.sentence, 600) or "See the code in docs/alerts.md."
+        lines += wrapped(mark + sentence[:1].upper() + sentence[1:], _DEEP, _DEEP + " " * len(mark))
+        if remedy.statement:
+            lines += ["", *json_lines(remedy.statement, _DEEPER)]
+        if remedy.commands:
+            lines += ["", *(line for command in remedy.commands for line in command_lines(command, _DEEPER))]
+        if number < len(remedies) and (remedy.statement or remedy.commands):
+            lines.append("")
+    return lines
+
+
+def _readers(contract: Contract, slot: Slot) -> list[str]:
+    findings = slot.after.findings
+    if not findings:
+        return []
+    symptoms = dict.fromkeys(symptom(contract, finding) for finding in findings if finding.kind is findings[0].kind)
+    lines = []
+    for item in symptoms:
+        lines += wrapped(f"{item.see[:1].upper()}{item.see[1:]}.", INDENT)
+        lines += wrapped(f"On record: {item.record}.", INDENT)
+    return ["WHAT READERS SEE", *lines]
+
+
+def _again(contract: Contract, account: str, recheck: str) -> list[str]:
+    party = contract.party(account)
+    region = f" --region {party.home_region}" if party else ""
+    payload = json.dumps({"contract": contract.name}, separators=(",", ":"))
+    command = f"aws lambda invoke --function-name {recheck}{region} --cli-binary-format raw-in-base64-out"
+    return ["CHECK AGAIN", f"{INDENT}{command} --payload '{payload}' /dev/stdout"]
+
+
+def _incident(contract: Contract, slot: Slot) -> list[str]:
+    lines = [line for incident in slot.incidents for line in wrapped(_history(contract, incident), INDENT)]
+    return ["INCIDENT", *(lines or [f"{INDENT}None is open."]), f"{INDENT}Message {plain(slot.id)}"]
+
+
+def _history(contract: Contract, incident: Incident) -> str:
+    name = f"{plain(incident.id)} of {who(contract, incident.account)}"
+    if incident.closed is None:
+        return f"{name}, open since {at(incident.opened)}"
+    lasted = lasting(incident.closed - incident.opened)
+    return f"{name}, closed after {lasted}: from {at(incident.opened)} to {at(incident.closed)}"
+
+
+def _shortened(contract: Contract, body: str, account: str, recheck: str) -> str:
+    if len(body.encode()) <= BODY_BYTES:
+        return body
+    kept = body.encode()[:BODY_BYTES].decode(errors="ignore").rpartition("\n")[0]
+    again = "\n".join(_again(contract, account, recheck))
+    return f"{kept}\n\nTHIS MAIL WAS CUT: check again to read the rest.\n\n{again}\n"

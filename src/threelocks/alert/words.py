@@ -1,0 +1,269 @@
+"""What an alert says in words: its kind, its effect on the readers, what they see, and who is who."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from threelocks.alert.text import plain
+from threelocks.contract import Contract
+from threelocks.finding import Finding, Headline, Kind, Lock, Share
+from threelocks.incident import Slot, changed, gravest, is_grave
+
+
+class MailKind(StrEnum):
+    """What sort of news a mail is; subscribers filter on it."""
+
+    FIRST = "first"  # the first verdict on a contract, or the first with every party heard
+    BREAK = "break"
+    WIDENING = "widening"
+    UNKNOWN = "unknown"
+    RISK = "risk"
+    CHANGE = "change"  # something else is off than was told last
+    RECOVERY = "recovery"
+
+
+_OPENING = {
+    Headline.BROKEN: MailKind.BREAK,
+    Headline.WIDENED: MailKind.WIDENING,
+    Headline.UNKNOWN: MailKind.UNKNOWN,
+    Headline.AT_RISK: MailKind.RISK,
+}
+_GRAVITY = tuple(Headline)  # gravest first
+
+
+def mail_kind(before: Share | None, after: Share) -> MailKind:
+    """The kind of a mail that tells of `after` to people who were last told `before`."""
+    if before is None or (not before.findings and not after.findings):
+        return MailKind.FIRST
+    if not after.awaiting and not is_grave(after) and (is_grave(before) or not after.findings):
+        return MailKind.RECOVERY
+    if after.findings and _GRAVITY.index(after.headline) < _GRAVITY.index(before.headline):
+        return _OPENING[after.headline]
+    return MailKind.CHANGE
+
+
+def subject_finding(slot: Slot) -> Finding | None:
+    """What the mail is about: the gravest finding that is new, else that is gone, else that still stands."""
+    news = changed(slot.before, slot.after) or gravest(slot.after.findings)
+    return news[0] if news else None
+
+
+# --- Names ---
+
+LOCK_WORDS = {
+    Lock.IDENTITY_POLICY: "identity policy",
+    Lock.BUCKET_POLICY: "bucket policy",
+    Lock.KEY_POLICY: "key policy",
+    Lock.CEILING: "ceiling",
+    Lock.PREMISE: "premise",
+    Lock.EVIDENCE: "evidence",
+    Lock.WATCHDOG: "watchdog",
+}
+KIND_WORDS = {Kind.SHUT: "SHUT", Kind.WIDE: "WIDE", Kind.RISK: "AT RISK", Kind.UNREAD: "NOT READ"}
+
+
+def standing(headline: Headline) -> str:
+    return headline.value.replace("_", " ")
+
+
+def who(contract: Contract, account: str, limit: int = 60) -> str:
+    """An account as people know it: its name in the contract, and its number."""
+    party = contract.party(account)
+    return f"{plain(party.name, limit)} ({account})" if party else f"account {plain(account)}"
+
+
+def at(time: datetime) -> str:
+    return f"{time:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def lasting(duration: timedelta) -> str:
+    """A duration in its two largest units: "2 h 5 min"."""
+    seconds = max(0, int(duration.total_seconds()))
+    parts = (
+        (seconds // 86400, "d"),
+        (seconds // 3600 % 24, "h"),
+        (seconds // 60 % 60, "min"),
+        (seconds % 60, "s"),
+    )
+    said = [f"{number} {unit}" for number, unit in parts if number]
+    return " ".join(said[:2]) or "0 s"
+
+
+def share_address(contract: Contract) -> str:
+    """The agreed part of the bucket, as readers spell it."""
+    shown = [f"s3://{contract.bucket.name}/{plain(prefix, 80)}" for prefix in contract.prefixes[:2]]
+    more = len(contract.prefixes) - len(shown)
+    return " and ".join(shown) if not more else f"{', '.join(shown)} and {more} more prefixes"
+
+
+# --- The effect, in one sentence ---
+
+
+def effect(contract: Contract, slot: Slot) -> str:
+    """What it means for the people who read the bucket."""
+    before, after = slot.before, slot.after
+    role, address = contract.role_name, share_address(contract)
+    if after.headline is Headline.BROKEN:
+        return _broken(contract, after, news=before is not None and before.headline is not Headline.BROKEN)
+    if after.headline is Headline.WIDENED:
+        again = f"{role} can read {address} again, but m" if _kinds(before) & {Kind.SHUT} else "M"
+        return f"{again}ore is allowed than was agreed: {_wide(contract, after)}."
+    if Kind.UNREAD in after.kinds:
+        return f"It is not known whether {role} can read {address}: {_unread(after)} could not be read in full."
+    if after.awaiting:
+        waiting = " and ".join(who(contract, account) for account in after.awaiting)
+        return f"Nothing is off as far as we know, but {waiting} has not been heard yet."
+    return _fine(contract, before, after)
+
+
+def _kinds(share: Share | None) -> frozenset[Kind]:
+    return share.kinds if share else frozenset()
+
+
+def _fine(contract: Contract, before: Share | None, after: Share) -> str:
+    role, address = contract.role_name, share_address(contract)
+    gone = _kinds(before) - after.kinds
+    rest = "" if after.headline is Headline.INTACT else " Something is still at risk, see below."
+    sentences = (
+        (Kind.SHUT, f"{role} can read {address} again."),
+        (Kind.WIDE, f"{role} can read {address}, and no longer is more allowed than was agreed."),
+        (Kind.UNREAD, f"{role} can read {address}, as every lock shows now that it can be read again."),
+        (Kind.RISK, f"{role} can read {address}, and nothing is at risk any more."),
+    )
+    for kind, sentence in sentences:
+        if kind in gone:
+            return sentence + rest
+    if after.headline is Headline.AT_RISK:
+        return f"{role} can read {address} today, but that is not certain to last."
+    return f"{role} can read {address}, and nothing more is allowed than was agreed."
+
+
+_READING = {"s3:GetObject", "kms:Decrypt"}
+_PART = {"identity.explicit-deny", "bucket.explicit-deny", "key.explicit-deny"}
+
+
+def _broken(contract: Contract, share: Share, *, news: bool) -> str:
+    shut = [finding for finding in share.findings if finding.kind is Kind.SHUT]
+    role, address = contract.role_name, share_address(contract)
+    codes = {finding.code for finding in shut}
+    if "identity.role-missing" in codes:
+        return f"The role {role} does not exist{' any more' if news else ''}: nobody can read {address} as it."
+    cannot = "can no longer" if news else "cannot"
+    if codes == {"bucket.wrong-encryption"}:
+        return f"{role} {cannot} read objects that are written to {address} from now on; older ones it can."
+    part = "some or all of " if codes <= _PART else ""
+    example = next((key for finding in shut if part and (key := _witness_key(contract, finding))), "")
+    for_one = f", for example {example}" if example else ""
+    return f"{role} {cannot} {_verb(shut)} {part}{address}{for_one}."
+
+
+def _witness_key(contract: Contract, finding: Finding) -> str:
+    """The refused object, spelled as a reader would."""
+    start = f"{contract.bucket_arn}/"
+    resource = finding.witness.resource if finding.witness else ""
+    return f"s3://{contract.bucket.name}/{plain(resource.removeprefix(start), 120)}" if start in resource else ""
+
+
+def _verb(shut: Iterable[Finding]) -> str:
+    actions = {action for finding in shut for action in finding.actions}
+    if actions and not actions & _READING:
+        return "list" if "s3:ListBucket" in actions else "describe the key of"
+    return "read"
+
+
+def _wide(contract: Contract, share: Share) -> str:
+    wide = [finding for finding in share.findings if finding.kind is Kind.WIDE]
+    said = [_may(contract, finding) for finding in wide[:2]]
+    more = f", and {len(wide) - 2} more" if len(wide) > 2 else ""  # noqa: PLR2004 - two are named
+    return "; ".join(said) + more
+
+
+def _may(contract: Contract, finding: Finding) -> str:
+    on = {
+        Lock.BUCKET_POLICY: f"on {contract.bucket.name}",
+        Lock.KEY_POLICY: "with its key",
+        Lock.IDENTITY_POLICY: "by its own policies",
+    }
+    actions = plain(", ".join(finding.actions[:4]), 120) or "more"
+    more = f" and {len(finding.actions) - 4} more actions" if len(finding.actions) > 4 else ""  # noqa: PLR2004 - as above
+    return f"{principal(contract, finding.principal)} may {actions}{more} {on.get(finding.lock, '')}".rstrip()
+
+
+def principal(contract: Contract, text: str) -> str:
+    """A principal class as people know it: the role by its name, a party by name and number."""
+    if text == contract.role:
+        return contract.role_name
+    words = plain(text, 200)
+    account = words.removeprefix("account ")
+    party = contract.party(account)
+    return f"any principal that {who(contract, account)} lets" if party else words
+
+
+def _unread(share: Share) -> str:
+    locks = {finding.lock: LOCK_WORDS[finding.lock] for finding in share.findings if finding.kind is Kind.UNREAD}
+    return " and ".join(f"the {word}" for word in locks.values())
+
+
+# --- What readers see ---
+
+
+@dataclass(frozen=True, slots=True)
+class Symptom:
+    """What a refused reader sees, and which trail records it."""
+
+    see: str
+    record: str
+
+
+# Where AWS records a cross-account call: S3 data events, see
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/cloudtrail-logging-s3-info.html, and KMS, see
+# https://docs.aws.amazon.com/kms/latest/developerguide/logging-using-cloudtrail.html.
+_S3_RECORD = "S3 data events: in {owner}'s trail, and in {consumer}'s, each where it logs data events"
+_KMS_RECORD = "the denied kms:Decrypt, which S3 asks for in the reader's name, is in {consumer}'s trail only"
+_STATE_RECORD = "the failed kms:Decrypt, which S3 asks for in the reader's name, with the same error code"
+
+_SYMPTOMS: dict[str, Symptom] = {
+    "identity": Symptom("403 AccessDenied, like every other lock", f"{_S3_RECORD}; {_KMS_RECORD}"),
+    "identity.role-missing": Symptom(
+        "AccessDenied when they assume the role, before any request to S3",
+        "the denied sts:AssumeRole in {consumer}'s trail",
+    ),
+    "bucket": Symptom(
+        "403 AccessDenied, like every other lock",
+        f"{_S3_RECORD}. There is no KMS event: S3 refuses before it asks for the key",
+    ),
+    "bucket.missing": Symptom("404 NoSuchBucket, or another bucket of that name", _S3_RECORD),
+    "bucket.wrong-encryption": Symptom(
+        "403 AccessDenied on objects written since; older ones can be read", f"{_S3_RECORD}; {_KMS_RECORD}"
+    ),
+    "key": Symptom("403 AccessDenied when they read objects; listing still works", f"{_S3_RECORD}; {_KMS_RECORD}"),
+    "key.disabled": Symptom("KMS.DisabledException (400) when they read objects; listing still works", _STATE_RECORD),
+    "key.pending-deletion": Symptom(
+        "KMS.KMSInvalidStateException (400) when they read objects; listing still works", _STATE_RECORD
+    ),
+    "key.unavailable": Symptom(
+        "an error that begins with `KMS.` when they read objects; listing still works", _STATE_RECORD
+    ),
+    "key.missing": Symptom("KMS.NotFoundException (400) when they read objects; listing still works", _STATE_RECORD),
+}
+_OTHERWISE = {
+    Kind.WIDE: Symptom(
+        "nothing: their requests work as before, and some work that should not",
+        "successful requests beyond the contract: S3 data events and KMS events in {owner}'s trail",
+    ),
+    Kind.RISK: Symptom("nothing today", "nothing is refused today, so nothing is recorded"),
+    Kind.UNREAD: Symptom("not known", "if they are refused: S3 data events in {owner}'s trail"),
+}
+
+
+def symptom(contract: Contract, finding: Finding) -> Symptom:
+    """What readers see of this finding, and where CloudTrail has it."""
+    if finding.kind is Kind.SHUT:
+        found = _SYMPTOMS.get(finding.code) or _SYMPTOMS.get(finding.code.partition(".")[0]) or _SYMPTOMS["bucket"]
+    else:
+        found = _OTHERWISE[finding.kind]
+    names = {"owner": plain(contract.owner.name), "consumer": plain(contract.consumer.name)}
+    return Symptom(found.see.format(**names), found.record.format(**names))

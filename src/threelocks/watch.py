@@ -1,0 +1,376 @@
+"""The pipeline: observe -> judge -> record -> announce -> report.
+
+`Desk` is what every function has, and `on_report` uses alone: it stores, merges and announces, and never reads a lock
+or sends a report. `Watch` adds the reading. Neither knows AWS; the clock, the ids and the clients are passed in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields, is_dataclass, replace
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from threelocks import incident
+from threelocks.alert import compose, short_mail
+from threelocks.contract import Contract, Party
+from threelocks.finding import Cause, Share, Verdict
+from threelocks.incident import Moment, Slot, State
+from threelocks.judge import judge
+from threelocks.observation import Absent, Found, Observation, Unreadable
+from threelocks.ports import ConflictError, Mailer, Observer, RefusedMailError, Reporter, Store
+from threelocks.report import Report, refusal
+
+TRIES = 8  # at a conditional write that others win
+LOOKS = 3  # at most so many observations, to see a new finding twice in a row
+PATIENCE = 2  # failed sends of one text before the short one replaces it
+ALWAYS_REPORT = frozenset({"sweep", "recheck"})
+
+Judge = Callable[..., Verdict]
+
+
+class UnknownContractError(LookupError):
+    """The table has no contract of that name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"no contract `{name}` in this account; apply it first")
+        self.name = name
+
+
+class RefusedReportError(ValueError):
+    """A report that must not be believed. Nothing of it was kept."""
+
+    def __init__(self, reason: str, contract: str, sender: str) -> None:
+        super().__init__(f"refused a report on `{contract}` from `{sender}`: {reason}")
+        self.reason = reason
+        self.contract = contract
+        self.sender = sender
+
+
+class TransientError(Exception):
+    """AWS did not answer for the moment, and nothing was recorded: try the check again."""
+
+    def __init__(self, name: str, sources: tuple[Unreadable, ...]) -> None:
+        operations = ", ".join(f"`{source.operation}` ({source.error})" for source in sources)
+        super().__init__(f"cannot check `{name}` now, try again: {operations}")
+        self.name = name
+        self.sources = sources
+
+
+class UndeliveredError(Exception):
+    """The verdict or report is recorded, but somebody was not told; another try with the same event tells them."""
+
+    def __init__(self, share: Share, failures: tuple[Exception, ...]) -> None:
+        what = "; ".join(f"{type(failure).__name__}: {failure}" for failure in failures)
+        super().__init__(f"recorded `{share.contract}`, but could not tell everybody: {what}")
+        self.share = share
+        self.failures = failures
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """One account's table and alert topic.
+
+    `claim` must be longer than any function's timeout, so that two never send the same slot, and shorter than the
+    queues' visibility timeout, so that the redelivered message of a crashed function finds the claim expired.
+    """
+
+    account: str
+    store: Store
+    mailer: Mailer
+    now: Callable[[], datetime]
+    new_id: Callable[[], str]
+    recheck: str = "threelocks-recheck"  # the function to invoke for a re-check, as the mail names it
+    claim: timedelta = timedelta(minutes=2)
+
+    def moment(self) -> Moment:
+        return Moment(self.now(), self.new_id, self.claim)
+
+    def hear(self, sender: str, report: Report, *, sent_at: datetime) -> Share:
+        """Believe a report, store it, and announce what it changes.
+
+        `sender` and `sent_at` are the envelope's `account` and `time`. A stale or repeated report changes nothing, but
+        a slot that is still waiting is announced. Raises RefusedReportError when it must not be believed, ConflictError
+        after too many lost races, UndeliveredError when the mail could not be sent.
+        """
+        contract, state = self._accept(sender, report, sent_at)
+        share = incident.merge(contract, state)
+        _deliver(share, [lambda: self._announce(contract.name, state.slot)])
+        return share
+
+    def _accept(self, sender: str, report: Report, sent_at: datetime) -> tuple[Contract, State]:
+        name = report.verdict.contract
+        for _ in range(TRIES):
+            contract = self.store.contract(name)
+            if contract is None:
+                raise RefusedReportError("we have no contract of that name", name, sender)
+            reason = refusal(contract, report, account=self.account, sender=sender, sent_at=sent_at)
+            if reason:
+                raise RefusedReportError(reason, name, sender)
+            stored = self.store.state(name)
+            state = incident.begin(contract, self.account, stored)
+            after = incident.accept(contract, state, report, self.moment())
+            if after is None:
+                return contract, state
+            try:
+                return contract, self.store.save(after, expected_version=stored.version if stored else None)
+            except ConflictError:
+                continue
+        raise ConflictError(f"cannot record a report on `{name}`: others wrote first {TRIES} times; try again")
+
+    def announce(self, name: str) -> bool:
+        """Send what waits in the slot, if nobody else has a claim on it; True when a mail was sent.
+
+        Afterwards what happened meanwhile is compared, and told as well. A failure raises, and leaves the slot free for
+        the next try, with the same id.
+        """
+        return self._announce(name, None)
+
+    def _announce(self, name: str, held: Slot | None) -> bool:
+        """`held` is the slot as the caller itself filled it: the claim on it is ours."""
+        any_sent = False
+        for _ in range(TRIES):
+            taken = self._take(name, held)
+            if taken is None:
+                return any_sent
+            contract, slot = taken
+            try:
+                self._send(contract, slot)
+            except Exception:
+                self._change_slot(name, slot, _released(self.now()))
+                raise
+            any_sent = True
+            held = self._change_slot(name, slot, self._told)
+        return any_sent
+
+    def _told(self, contract: Contract, state: State) -> State:
+        return incident.told(contract, state, self.moment())
+
+    def _take(self, name: str, held: Slot | None) -> tuple[Contract, Slot] | None:
+        """The slot to send, with a claim of ours on it that begins now; None when there is nothing for us to send."""
+        for _ in range(TRIES):
+            contract, state = self.store.contract(name), self.store.state(name)
+            if contract is None or state is None or state.slot is None:
+                return None
+            now = self.now()
+            if not _is_ours(state.slot, held) and state.slot.claimed_until > now:
+                return None
+            if _is_ours(state.slot, held):
+                return contract, state.slot
+            claimed = replace(state.slot, claimed_until=now + self.claim)
+            try:
+                after = replace(incident.begin(contract, self.account, state), slot=claimed)
+                self.store.save(after, expected_version=state.version)
+            except ConflictError:
+                continue
+            return contract, claimed
+        raise ConflictError(f"cannot claim the announcement of `{name}`: others wrote first {TRIES} times; try again")
+
+    def _change_slot(self, name: str, slot: Slot, change: Callable[[Contract, State], State]) -> Slot | None:
+        """Apply `change` while the slot is still the one we claimed; answers the slot that stands afterwards when it is
+        ours."""
+        for _ in range(TRIES):
+            contract, state = self.store.contract(name), self.store.state(name)
+            if contract is None or state is None or not _is_ours(state.slot, slot):
+                return None
+            after = change(contract, incident.begin(contract, self.account, state))
+            try:
+                return self.store.save(after, expected_version=state.version).slot
+            except ConflictError:
+                continue
+        raise ConflictError(
+            f"cannot empty the slot of `{name}`: others wrote first {TRIES} times; its mail will repeat"
+        )
+
+    def _send(self, contract: Contract, slot: Slot) -> None:
+        """The mail, or a short one in its place when it cannot be composed, is refused, or failed too often."""
+        short = short_mail(contract, slot, account=self.account, recheck=self.recheck)
+        try:
+            mail = compose(contract, slot, account=self.account, recheck=self.recheck)
+        except Exception:  # noqa: BLE001 - whatever a strange policy does to our text, people must be told
+            mail = short
+        if slot.failures >= PATIENCE:
+            mail = short
+        try:
+            self.mailer.send(mail.subject, mail.body, mail.attributes)
+        except RefusedMailError:
+            if mail is short:
+                raise
+            self.mailer.send(short.subject, short.body, short.attributes)
+
+
+def _is_ours(slot: Slot | None, held: Slot | None) -> bool:
+    """The same announcement under the same claim: another one's claim ends at another time."""
+    return bool(slot and held and (slot.id, slot.claimed_until) == (held.id, held.claimed_until))
+
+
+def _released(now: datetime) -> Callable[[Contract, State], State]:
+    def release(_: Contract, state: State) -> State:
+        assert state.slot is not None  # the caller saw that it is ours
+        return replace(state, slot=replace(state.slot, claimed_until=now, failures=state.slot.failures + 1))
+
+    return release
+
+
+def _deliver(share: Share, steps: list[Callable[[], object]]) -> None:
+    """Take every step, whichever fails; then raise UndeliveredError when one did."""
+    failures = []
+    for step in steps:
+        try:
+            step()
+        except Exception as failure:  # noqa: BLE001 - each step is tried; all failures are raised below
+            failures.append(failure)
+    if failures:
+        raise UndeliveredError(share, tuple(failures)) from failures[0]
+
+
+class _Recorded(NamedTuple):
+    """What a check wrote, and what is left to deliver."""
+
+    contract: Contract
+    state: State
+    report: Report | None
+    depends: tuple[str, ...] | None  # to hand to Store.depend; None: nothing new
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """One account's whole watchdog."""
+
+    desk: Desk
+    observer: Observer
+    reporter: Reporter
+    judge: Judge = judge
+
+    def check(self, name: str, cause: Cause, *, last_try: bool = True) -> Share:
+        """Read the locks that this account holds, judge, record, announce, and report to the other parties.
+
+        The report goes out when its content differs from the one last sent, and always when the cause is a sweep (its
+        heartbeat) or a re-check. With `last_try` False, a source that is throttled or timed out raises TransientError
+        before anything is recorded; with True it is recorded as unread.
+
+        Raises UnknownContractError, TransientError, ConflictError after too many lost races, and UndeliveredError
+        (which has the share) when the verdict is recorded but a mail or report failed: everything else was tried.
+        """
+        contract, state, report, depends = self._record(name, cause, last_try=last_try)
+        share = incident.merge(contract, state)
+        steps: list[Callable[[], object]] = [lambda: self.desk._announce(name, state.slot)]  # noqa: SLF001 - one module
+        if report:
+            steps.append(lambda: self._report(contract, report))
+        if depends is not None:
+            steps.append(lambda: self._depend(contract, depends))
+        _deliver(share, steps)
+        return share
+
+    def _record(self, name: str, cause: Cause, *, last_try: bool) -> _Recorded:
+        store, account = self.desk.store, self.desk.account
+        for _ in range(TRIES):
+            contract = store.contract(name)
+            if contract is None:
+                raise UnknownContractError(name)
+            stored = store.state(name)
+            before = incident.begin(contract, account, stored)
+            verdict, observation = self._look(contract, before, last_try=last_try)
+            after = incident.record(contract, before, verdict, cause, self.desk.moment())
+            always = cause.kind in ALWAYS_REPORT
+            after, report = incident.report_due(contract, after, always=always, now=self.desk.now())
+            fresh = before.own is None or before.own.digest != contract.digest or cause.kind == "sweep"
+            depends = depends_on(observation)
+            try:
+                saved = store.save(after, expected_version=stored.version if stored else None)
+            except ConflictError:
+                continue
+            is_news = depends is not None and (fresh or depends != saved.depends)
+            return _Recorded(contract, saved, report, depends if is_news else None)
+        raise ConflictError(f"cannot record a check of `{name}`: others wrote first {TRIES} times; try again")
+
+    def _look(self, contract: Contract, before: State, *, last_try: bool) -> tuple[Verdict, Observation]:
+        """The verdict on live policies; a new finding only when two observations in a row show it."""
+        same_terms = before.own is not None and before.own.digest == contract.digest
+        known = incident.identities(before.own.findings if before.own and same_terms else ())
+        neighbours = self._neighbours(contract)
+        reported = incident.facts(contract, before)
+
+        def look() -> tuple[Verdict, Observation]:
+            observation = self.observer.observe(contract, self.desk.account)
+            transient = tuple(source for source in unreadable(observation) if source.transient)
+            if transient and not last_try:
+                raise TransientError(contract.name, transient)
+            return self.judge(contract, neighbours, observation, reported), observation
+
+        verdict, observation = look()
+        looks = [verdict]
+        while incident.unconfirmed(looks, known) and len(looks) < LOOKS:
+            verdict, observation = look()
+            looks.append(verdict)
+        return incident.confirmed(looks, known), observation
+
+    def _neighbours(self, contract: Contract) -> tuple[Contract, ...]:
+        """The other contracts on the same bucket, key or role."""
+        store = self.desk.store
+        names = store.touching((contract.bucket_arn, contract.key, f"role/{contract.role_name}"))
+        found = (store.contract(name) for name in names if name != contract.name)
+        return tuple(neighbour for neighbour in found if neighbour is not None)
+
+    def _report(self, contract: Contract, report: Report) -> None:
+        """Send the report to every other party, and remember who was sent it; raises the failures together."""
+        failures, done = [], []
+        for party in contract.others(self.desk.account):
+            try:
+                self.reporter.report(party, report)
+                done.append(party.account)
+            except Exception as failure:  # noqa: BLE001 - one partner's trouble is not the other's
+                failures.append(_at(party, failure))
+        self._change(contract.name, lambda state: incident.sent(state, report, tuple(done)))
+        if failures:
+            raise ExceptionGroup("cannot report", failures)
+
+    def _depend(self, contract: Contract, resources: tuple[str, ...]) -> None:
+        self.desk.store.depend(contract, resources)
+        self._change(contract.name, lambda state: replace(state, depends=resources))
+
+    def _change(self, name: str, change: Callable[[State], State | None]) -> None:
+        """Write a small change to whatever state stands now; None means that it no longer applies."""
+        for _ in range(TRIES):
+            contract, state = self.desk.store.contract(name), self.desk.store.state(name)
+            after = change(state) if state else None
+            if contract is None or state is None or after is None or after == state:
+                return
+            try:
+                self.desk.store.save(replace(after, digest=contract.digest), expected_version=state.version)
+            except ConflictError:
+                continue
+            return
+        raise ConflictError(f"cannot note what was sent for `{name}`: others wrote first {TRIES} times; try again")
+
+
+def _at(party: Party, failure: Exception) -> Exception:
+    failure.add_note(f"reporting to `{party.account}` {party.name} in `{party.home_region}`")
+    return failure
+
+
+# --- What an observation shows ---
+
+
+def unreadable(value: object) -> Iterator[Unreadable]:
+    """Every source of an observation that could not be read."""
+    if isinstance(value, Unreadable):
+        yield value
+    elif is_dataclass(value) and not isinstance(value, type):
+        for field in fields(value):
+            yield from unreadable(getattr(value, field.name))
+
+
+def depends_on(observation: Observation) -> tuple[str, ...] | None:
+    """The managed policies on the role, its boundary included, sorted: changes to them touch the contract. None when
+    they are not known, so that what was known before stays."""
+    role = observation.role
+    if role is None:
+        return None
+    if isinstance(role.role, Absent):
+        return ()
+    if not isinstance(role.role, Found) or isinstance(role.attached, Unreadable):
+        return None
+    attached = [policy.name for policy in role.attached.value] if isinstance(role.attached, Found) else []
+    boundary = [role.role.value.boundary_arn] if role.role.value.boundary_arn else []
+    return tuple(sorted({*attached, *boundary}))
