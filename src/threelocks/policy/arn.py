@@ -42,3 +42,15 @@ def session_arn(role_arn: str, session_name: str) -> str:
     role = Arn.parse(role_arn)
     name = role.resource.rpartition("/")[2]
     return f"arn:{role.partition}:sts::{role.account}:assumed-role/{name}/{session_name}"
+
+
+# Every other region is in the partition `aws`.
+_PARTITIONS = (("cn-", "aws-cn"), ("us-gov-", "aws-us-gov"), ("eusc-", "aws-eusc"))
+
+
+def partition_of(region: str) -> str:
+    """The partition of a region; no ARN of one partition means anything in another.
+
+    https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html
+    """
+    return next((partition for start, partition in _PARTITIONS if region.startswith(start)), "aws")

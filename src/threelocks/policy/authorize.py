@@ -163,7 +163,7 @@ def _answer(layer: Layer, documents: tuple[Document, ...], request: Request) -> 
 
 # --- one statement ----------------------------------------------------------------------------------------------------
 
-_WITH_PRINCIPAL = (*(Layer.RESOURCE_POLICY, Layer.GRANT, Layer.RESOURCE_CONTROL_POLICY, Layer.VPC_ENDPOINT_POLICY),)
+WITH_PRINCIPAL = (*(Layer.RESOURCE_POLICY, Layer.GRANT, Layer.RESOURCE_CONTROL_POLICY, Layer.VPC_ENDPOINT_POLICY),)
 
 
 def matches(statement: Statement, request: Request, layer: Layer) -> Truth:
@@ -178,7 +178,7 @@ def matches(statement: Statement, request: Request, layer: Layer) -> Truth:
 
 
 def _about_caller(statement: Statement, request: Request, layer: Layer) -> Truth:
-    if layer not in _WITH_PRINCIPAL:
+    if layer not in WITH_PRINCIPAL:
         return Truth.YES
     if layer is Layer.VPC_ENDPOINT_POLICY and not statement.not_principal:
         return _at_endpoint(statement, request)

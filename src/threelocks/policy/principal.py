@@ -125,21 +125,21 @@ def _not_listed(listed: list[tuple[Name, Truth]], caller: Caller, effect: Effect
     if effect is Effect.DENY and caller.has_boundary:
         return Truth.YES
     sure = {name.named for name, truth in listed if truth is Truth.YES}
-    exempt = Named.ANYONE in sure or _chain(caller) <= sure
-    unknown_boundary = effect is Effect.DENY and caller.has_boundary is None and caller.kind in _BOUNDED
+    exempt = Named.ANYONE in sure or chain(caller.kind) <= sure
+    unknown_boundary = effect is Effect.DENY and caller.has_boundary is None and caller.kind in BOUNDED
     return Truth.NO if exempt and not unknown_boundary else Truth.MAYBE
 
 
-_BOUNDED = (CallerKind.ROLE_SESSION, CallerKind.USER)
+BOUNDED = (CallerKind.ROLE_SESSION, CallerKind.USER)
 
 
-def _chain(caller: Caller) -> set[Named]:
+def chain(kind: CallerKind) -> set[Named]:
     """Every form in which NotPrincipal must list a caller."""
-    if caller.kind is CallerKind.SERVICE:
+    if kind is CallerKind.SERVICE:
         return {Named.SERVICE}
-    chain = {Named.ACCOUNT}
-    if caller.kind in _BOUNDED:
-        chain.add(Named.IDENTITY)
-    if caller.kind is CallerKind.ROLE_SESSION:
-        chain.add(Named.SESSION)
-    return chain
+    forms = {Named.ACCOUNT}
+    if kind in BOUNDED:
+        forms.add(Named.IDENTITY)
+    if kind is CallerKind.ROLE_SESSION:
+        forms.add(Named.SESSION)
+    return forms

@@ -1,0 +1,464 @@
+"""A statement as a box in the space of requests: a conjunction of literals, each about one dimension.
+
+Where AWS's behaviour is unsettled, or a policy variable cannot be resolved, a statement has two boxes: the *sure* one
+holds no request that might escape it, the *possible* one every request that it might hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass
+
+from threelocks.policy import condition as conditions
+from threelocks.policy.authorize import WITH_PRINCIPAL, Layer
+from threelocks.policy.condition import OPERATORS, Family, Lookup, Operator, is_multivalued
+from threelocks.policy.document import Condition, Effect, Statement
+from threelocks.policy.pattern import Glob, Variable, Wild, glob, literal, parse_pattern
+from threelocks.policy.principal import BOUNDED, Name, Named, chain, parse_name
+from threelocks.policy.request import CallerKind
+from threelocks.policy.space import CALLER, CallerSpace, Const, Free, Part, Parts, Point, Space, View
+from threelocks.policy.truth import Truth
+
+# --- expressions over texts -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Atom:
+    """Whether a text over a group's segments matches a glob."""
+
+    parts: Parts
+    glob: Glob
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    of: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class All:
+    of: tuple[Expr, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Some:
+    of: tuple[Expr, ...] = ()
+
+
+Expr = Atom | Not | All | Some
+TRUE, FALSE = All(), Some()
+
+
+def evaluate(expr: Expr, atom: Callable[[Atom], Truth]) -> Truth:
+    if isinstance(expr, Atom):
+        return atom(expr)
+    if isinstance(expr, Not):
+        return ~evaluate(expr.of, atom)
+    if isinstance(expr, All):
+        return min((evaluate(one, atom) for one in expr.of), default=Truth.YES)
+    return max((evaluate(one, atom) for one in expr.of), default=Truth.NO)
+
+
+def atoms(expr: Expr) -> Iterable[Atom]:
+    if isinstance(expr, Atom):
+        yield expr
+    elif isinstance(expr, Not):
+        yield from atoms(expr.of)
+    else:
+        for one in expr.of:
+            yield from atoms(one)
+
+
+def text_matches(view: View, patterns: Glob) -> Expr:
+    """An atom, or its truth where the view has no free segment."""
+    if any(isinstance(part, int) for part in view.parts):
+        return Atom(view.parts, patterns)
+    return TRUE if patterns.matches(view.spell(())) else FALSE
+
+
+def _settled(expr: Expr) -> bool | None:
+    """The truth of an expression that no free text can change, else None."""
+    truth = evaluate(expr, lambda _: Truth.MAYBE)
+    return None if truth is Truth.MAYBE else truth is Truth.YES
+
+
+# --- literals ---------------------------------------------------------------------------------------------------------
+
+Dimension = Hashable  # "action", the name of a group, or (condition key, copy of the environment)
+ACTION = "action"
+
+
+@dataclass(frozen=True, slots=True)
+class ActionLiteral:
+    """The action is one of these."""
+
+    among: frozenset[str]
+
+    @property
+    def dimension(self) -> Dimension:
+        return ACTION
+
+    def negated(self, space: Space) -> ActionLiteral:
+        return ActionLiteral(frozenset(space.actions) - self.among)
+
+    def holds(self, point: Point) -> bool:
+        return point.action in self.among
+
+
+@dataclass(frozen=True, slots=True)
+class TextLiteral:
+    """An expression about the texts of one group. `absent`: whether it holds when the optional group is absent."""
+
+    group: str
+    expr: Expr
+    absent: bool = False
+
+    @property
+    def dimension(self) -> Dimension:
+        return self.group
+
+    def negated(self, _: Space) -> TextLiteral:
+        return TextLiteral(self.group, Not(self.expr), absent=not self.absent)
+
+    def holds(self, point: Point) -> bool:
+        texts = point.texts[self.group]
+        if texts is None:
+            return self.absent
+        return holds_for(self.expr, texts)
+
+
+def holds_for(expr: Expr, texts: tuple[str, ...]) -> bool:
+    def atom(one: Atom) -> Truth:
+        return Truth.of(one.glob.matches(View("", one.parts).spell(texts)))
+
+    return evaluate(expr, atom) is Truth.YES
+
+
+@dataclass(frozen=True, slots=True)
+class Test:
+    """A predicate on one value of a condition key: an expression over the text, or a condition of another family."""
+
+    expr: Expr | None = None
+    condition: Condition | None = None
+    possible: bool = False  # whether an unsettled comparison counts as true
+    negate: bool = False
+
+    def holds(self, value: str) -> bool:
+        if self.expr is not None:
+            return holds_for(self.expr, (value,)) != self.negate
+        assert self.condition is not None
+        operator = OPERATORS[self.condition.operator]
+        truth = conditions.compare(self.condition, operator, value, _no_variables, variables=False)
+        return (truth is Truth.YES or (self.possible and truth is Truth.MAYBE)) != self.negate
+
+    def opposite(self) -> Test:
+        return Test(self.expr, self.condition, self.possible, not self.negate)
+
+    def as_expr(self) -> Expr | None:
+        """The test as an expression over the text, where it is one."""
+        if self.expr is None:
+            return None
+        return Not(self.expr) if self.negate else self.expr
+
+
+def _no_variables(_: Variable) -> None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class KeyLiteral:
+    """About a free condition key. A key with one value: it is absent and `absent`, or its value passes the test. A list
+    (`every` is not None): every element passes (true of an absent list), or some element does.
+    """
+
+    key: str
+    copy: int
+    test: Test
+    absent: bool = False
+    every: bool | None = None
+
+    @property
+    def dimension(self) -> Dimension:
+        return (self.key, self.copy)
+
+    def negated(self, _: Space) -> KeyLiteral:
+        opposite = None if self.every is None else not self.every
+        return KeyLiteral(self.key, self.copy, self.test.opposite(), absent=not self.absent, every=opposite)
+
+    def holds(self, point: Point) -> bool:
+        values = point.keys.get((self.key, self.copy))
+        if self.every is not None:
+            results = [self.test.holds(value) for value in values or ()]
+            return all(results) if self.every else any(results)
+        return self.absent if values is None else self.test.holds(values[0])
+
+
+Literal = ActionLiteral | TextLiteral | KeyLiteral
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A conjunction of literals. No literal at all: every request. `statement` is None for what no policy says."""
+
+    literals: tuple[Literal, ...]
+    statement: Statement | None = None
+    layer: Layer | None = None
+
+    def holds(self, point: Point) -> bool:
+        return all(one.holds(point) for one in self.literals)
+
+
+# --- from statement to box --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How statements are read: in which space, as sure or possible, and in which copy of the environment."""
+
+    space: Space
+    possible: bool
+    copy: int = 0
+
+    def settle(self, truth: Truth) -> bool:
+        return truth is Truth.YES or (self.possible and truth is Truth.MAYBE)
+
+
+class _NeverError(Exception):
+    """The statement holds no request of the space."""
+
+
+def boxes(statements: Iterable[Statement], layer: Layer, reading: Reading) -> tuple[Box, ...]:
+    """The boxes of those statements that can hold a request of the space at all."""
+    return tuple(box for statement in statements for box in _box(statement, layer, reading))
+
+
+def _box(statement: Statement, layer: Layer, reading: Reading) -> Iterable[Box]:
+    if statement.problems and not reading.possible:
+        return
+    try:
+        yield Box(tuple(_literals(statement, layer, reading)), statement, layer)
+    except _NeverError:
+        return
+
+
+def _literals(statement: Statement, layer: Layer, reading: Reading) -> Iterable[Literal]:
+    yield from _action_literal(statement, reading.space)
+    if layer in WITH_PRINCIPAL:
+        expr = _principal_expr(statement, layer, reading)
+        yield from _text_literal(CALLER, expr)
+    yield from _resource_literal(statement, reading)
+    for condition in statement.conditions:
+        yield from _condition_literals(condition, statement, reading)
+
+
+def _action_literal(statement: Statement, space: Space) -> Iterable[Literal]:
+    if statement.actions is None:
+        raise _NeverError
+    matcher = glob(tuple(parse_pattern(text, variables=False) for text in statement.actions), fold=True)
+    among = frozenset(action for action in space.actions if matcher.matches(action) != statement.not_action)
+    if not among:
+        raise _NeverError
+    if len(among) < len(space.actions):
+        yield ActionLiteral(among)
+
+
+def _text_literal(group: str, expr: Expr, *, absent: bool = False, optional: bool = False) -> Iterable[Literal]:
+    """At most one literal: none for what is always true."""
+    settled = _settled(expr)
+    if settled is None or (optional and settled != absent):
+        yield TextLiteral(group, expr, absent)
+    elif not settled:
+        raise _NeverError
+
+
+def _resource_literal(statement: Statement, reading: Reading) -> Iterable[Literal]:
+    if statement.resources is None:
+        raise _NeverError
+    lookup = bracket(reading, negated=statement.not_resource)
+    parsed = (parse_pattern(text, variables=statement.variables) for text in statement.resources)
+    bound = tuple(p for p in (pattern.bind(lookup) for pattern in parsed) if p is not None)
+    view = reading.space.resource
+    expr = text_matches(view, glob(bound))
+    yield from _text_literal(view.group, Not(expr) if statement.not_resource else expr)
+
+
+def bracket(reading: Reading, *, negated: bool) -> Lookup:
+    """Values of policy variables. One that the space leaves open matches everything or nothing, whichever keeps the box
+    possible, or sure.
+    """
+
+    def value(variable: Variable) -> str | Wild | None:
+        binding = reading.space.binding(variable.name)
+        if isinstance(binding, Const):
+            if binding.values is None:
+                return variable.default
+            return binding.values[0] if len(binding.values) == 1 and not is_multivalued(variable.name) else None
+        if isinstance(binding, View) and not any(isinstance(part, int) for part in binding.parts):
+            return binding.spell(())
+        return Wild.RUN if reading.possible != negated else None
+
+    return value
+
+
+# --- principals -------------------------------------------------------------------------------------------------------
+
+
+def _principal_expr(statement: Statement, layer: Layer, reading: Reading) -> Expr:
+    if statement.principals is None:
+        return FALSE
+    caller = reading.space.caller
+    listed = [parse_name(entry) for entry in statement.principals]
+    if not statement.not_principal:
+        at_endpoint = layer is Layer.VPC_ENDPOINT_POLICY
+        return Some(tuple(_named(name, caller, possible=reading.possible, at_endpoint=at_endpoint) for name in listed))
+    if statement.effect is Effect.DENY and caller.has_boundary:
+        return TRUE
+    if not reading.possible:
+        return Not(Some(tuple(_named(name, caller, possible=True) for name in listed)))
+    if statement.effect is Effect.DENY and caller.has_boundary is None and caller.kind in BOUNDED:
+        return TRUE
+    return Not(_exempt(listed, caller))
+
+
+def _exempt(listed: list[Name], caller: CallerSpace) -> Expr:
+    """Listed in every form that surely exempts a caller from a NotPrincipal."""
+
+    def some(named: Named) -> Expr:
+        return Some(tuple(_named(name, caller, possible=False) for name in listed if name.named is named))
+
+    return Some((some(Named.ANYONE), All(tuple(some(named) for named in chain(caller.kind)))))
+
+
+def _named(name: Name, caller: CallerSpace, *, possible: bool, at_endpoint: bool = False) -> Expr:
+    """Whether an entry covers the caller: `principal.names`, and at an endpoint the rule of `authorize`, as text."""
+    maybe = TRUE if possible else FALSE
+    if name.named is Named.ANYONE:
+        return maybe if caller.kind is CallerKind.SERVICE else TRUE
+    if at_endpoint:
+        if name.named is Named.ACCOUNT and caller.kind is not CallerKind.ROOT:
+            return FALSE
+        if name.named is not Named.ACCOUNT and not possible:
+            return FALSE
+    if name.named is Named.SERVICE:
+        return _spelled((caller.name,), name.name) if caller.kind is CallerKind.SERVICE else FALSE
+    if caller.kind in (CallerKind.SERVICE, CallerKind.ANONYMOUS):
+        return FALSE
+    if name.named is Named.CANONICAL_USER:
+        return maybe
+    return _covers(name, caller)
+
+
+def _covers(name: Name, caller: CallerSpace) -> Expr:
+    if name.named is Named.UNIQUE_ID:
+        # A living principal is shown by its ARN, so an id in a policy can only be that of one that we know.
+        return _spelled((caller.unique_id,), name.name) if isinstance(caller.unique_id, str) else FALSE
+    if name.partition not in ("", caller.partition):
+        return FALSE
+    if name.named is Named.ACCOUNT:
+        return _spelled((caller.account,), name.account)
+    if name.kind is not caller.kind or name.named not in (Named.IDENTITY, Named.SESSION):
+        return FALSE
+    if name.named is Named.IDENTITY:
+        return _spelled((caller.account, "/", caller.name), f"{name.account}/{name.name}")
+    return _spelled(
+        (caller.account, "/", caller.name, "/", caller.session), f"{name.account}/{name.name}/{name.session}"
+    )
+
+
+def _spelled(parts: tuple[Part, ...], text: str) -> Expr:
+    return text_matches(View(CALLER, parts), glob((literal(text),)))
+
+
+# --- conditions -------------------------------------------------------------------------------------------------------
+
+
+def _condition_literals(condition: Condition, statement: Statement, reading: Reading) -> Iterable[Literal]:
+    operator = OPERATORS.get(condition.operator)
+    binding = reading.space.binding(condition.key)
+    if operator is None:
+        yield from _constant(reading.settle(Truth.MAYBE))
+    elif isinstance(binding, Const):
+        lookup = bracket(reading, negated=operator.negated)
+        truth = conditions.holds(condition, binding.values, lookup, variables=statement.variables)
+        yield from _constant(reading.settle(truth))
+    elif isinstance(binding, View):
+        yield from _on_view(condition, operator, binding, statement, reading)
+    else:
+        yield from _on_free(condition, operator, binding, statement, reading)
+
+
+def _constant(truth: bool) -> Iterable[Literal]:  # noqa: FBT001 - it is the value itself
+    if not truth:
+        raise _NeverError
+    return ()
+
+
+def _without(condition: Condition, reading: Reading) -> bool:
+    """Whether the condition holds when its key is absent."""
+    return reading.settle(conditions.holds(condition, None, _no_variables, variables=False))
+
+
+def _on_view(
+    condition: Condition, operator: Operator, view: View, statement: Statement, reading: Reading
+) -> Iterable[Literal]:
+    optional = view.group in reading.space.groups and reading.space.groups[view.group].optional
+    absent = _without(condition, reading)
+    if operator.family is Family.NULL:
+        present = reading.settle(conditions.holds(condition, ("",), _no_variables, variables=False))
+        expr: Expr = TRUE if present else FALSE
+    else:
+        expr = _value_expr(condition, operator, view, statement, reading)
+    yield from _text_literal(view.group, expr, absent=absent if optional else False, optional=optional)
+
+
+def _value_expr(condition: Condition, operator: Operator, view: View, statement: Statement, reading: Reading) -> Expr:
+    """A string or ARN condition as an expression over a view; other families on such a text stay unsettled."""
+    if operator.family not in (Family.STRING, Family.ARN):
+        return TRUE if reading.possible else FALSE
+    lookup = bracket(reading, negated=operator.negated)
+    automaton, unsettled = conditions.compiled(condition, operator, lookup, variables=statement.variables)
+    found = text_matches(view, automaton)
+    if unsettled is Truth.MAYBE and reading.possible != operator.negated:
+        found = TRUE
+    expr = Not(found) if operator.negated else found
+    return All((text_matches(view, conditions.ARN_SHAPE), expr)) if operator.family is Family.ARN else expr
+
+
+_ELEMENT = View("", (0,))  # the one text of a condition key's value
+
+
+def _on_free(
+    condition: Condition, operator: Operator, binding: Free, statement: Statement, reading: Reading
+) -> Iterable[Literal]:
+    key, copy = condition.key, 0 if binding.chosen else reading.copy
+    absent = _without(condition, reading)
+    many = is_multivalued(key)
+    if operator.family is Family.NULL:
+        present = reading.settle(conditions.holds(condition, ("",), _no_variables, variables=False))
+        yield from _presence(key, copy, many=many, absent=absent, present=present)
+        return
+    test = _test(condition, operator, statement, reading)
+    if not many:
+        yield KeyLiteral(key, copy, test, absent)
+    elif not condition.quantifier:
+        yield from _presence(key, copy, many=True, absent=absent, present=False)
+    elif condition.quantifier == "ForAllValues":
+        yield KeyLiteral(key, copy, test, absent=True, every=True)
+    elif absent:  # ForAnyValue with IfExists, read as possible: nothing is surely outside
+        return
+    else:
+        yield KeyLiteral(key, copy, test, every=False)
+
+
+def _presence(key: str, copy: int, *, many: bool, absent: bool, present: bool) -> Iterable[Literal]:
+    if absent == present:
+        yield from _constant(absent)
+    else:
+        test = Test(expr=TRUE if present else FALSE)
+        yield KeyLiteral(key, copy, test, absent=absent, every=absent if many else None)
+
+
+def _test(condition: Condition, operator: Operator, statement: Statement, reading: Reading) -> Test:
+    if operator.family in (Family.STRING, Family.ARN):
+        return Test(expr=_value_expr(condition, operator, _ELEMENT, statement, reading))
+    return Test(condition=condition, possible=reading.possible)

@@ -1,0 +1,414 @@
+"""Search all requests of a space for one that escapes.
+
+`escape(must, avoid)` looks for a request that meets every literal of `must` and lies in no box of `avoid`: pick one
+that meets the literals; when it lies in a box, step outside that box one literal at a time, disjointly, and look there.
+The answer is exact: None means that no such request exists. Where that cannot be shown within the budget of steps, or
+at all, UndecidedError is raised; nothing is ever rounded to "none".
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from threelocks.policy.box import (
+    ACTION,
+    ActionLiteral,
+    All,
+    Atom,
+    Box,
+    Dimension,
+    Expr,
+    KeyLiteral,
+    Literal,
+    Test,
+    TextLiteral,
+    atoms,
+    evaluate,
+)
+from threelocks.policy.candidates import candidates
+from threelocks.policy.document import Condition
+from threelocks.policy.space import TEXT, Free, Group, Point, Shape, Space
+from threelocks.policy.truth import Truth
+
+
+class UndecidedError(Exception):
+    """Whether a request escapes could not be decided; the text says why."""
+
+
+@dataclass(slots=True)
+class Budget:
+    """Steps of automata that one judgement may take: an adversarial policy must not hang its guard."""
+
+    steps: int = 2_000_000
+
+    def spend(self, steps: int) -> None:
+        self.steps -= steps
+        if self.steps < 0:
+            raise UndecidedError("the policies are too involved to be searched within the budget")
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """Policies as boxes: a request passes when it lies in some box of every layer, and in no Deny."""
+
+    layers: tuple[tuple[Box, ...], ...]
+    denies: tuple[Box, ...] = ()
+
+    def allowing(self) -> Iterator[Box]:
+        """Boxes whose union is what all layers allow together."""
+        combined: list[Box] = [Box(())]
+        for layer in self.layers:
+            combined = [Box((*a.literals, *b.literals), a.statement or b.statement) for a in combined for b in layer]
+        yield from combined
+
+
+Texts = tuple[str, ...] | None  # of a group; None: the group is absent
+Answer = tuple[str, ...] | bool | None  # the same, or False: there is none
+
+
+@dataclass(slots=True)
+class Search:
+    """Searches of one space, sharing a memory of what single dimensions allow, and a budget."""
+
+    space: Space
+    budget: Budget = field(default_factory=Budget)
+    _texts: dict[tuple[str, frozenset[Literal]], Answer] = field(default_factory=dict)
+    _values: dict[frozenset[Literal], Answer] = field(default_factory=dict)
+
+    # --- escape -------------------------------------------------------------------------------------------------------
+
+    def escape(self, must: Sequence[Literal], avoid: Sequence[Box]) -> Point | None:
+        """A request that meets `must` and lies in no box of `avoid`, or None: there is none."""
+        by_dimension: dict[Dimension, frozenset[Literal]] = {}
+        for one in (*must, *self._required(must, avoid)):
+            by_dimension = _with(by_dimension, one)
+        return self._escape(by_dimension, tuple(avoid))
+
+    def _required(self, must: Sequence[Literal], avoid: Sequence[Box]) -> Iterable[KeyLiteral]:
+        """Keys that every request carries are present, whatever else is asked of them."""
+        for one in (*must, *(one for box in avoid for one in box.literals)):
+            if isinstance(one, KeyLiteral):
+                binding = self.space.binding(one.key)
+                if isinstance(binding, Free) and binding.required:
+                    yield KeyLiteral(one.key, one.copy, Test(condition=_ANY_DATE))
+
+    def _escape(self, must: dict[Dimension, frozenset[Literal]], avoid: tuple[Box, ...]) -> Point | None:
+        self.budget.spend(1 + len(avoid))
+        point = self.pick(must)
+        if point is None:
+            return None
+        box = next((box for box in avoid if box.holds(point)), None)
+        if box is None:
+            return point
+        rest = tuple(other for other in avoid if other is not box)
+        kept = must
+        # Likeliest to have a way out first: dimensions that nothing else constrains yet.
+        for one in sorted(box.literals, key=lambda literal: literal.dimension in must):
+            outside = one.negated(self.space)
+            found = self._escape(_with(kept, outside), rest)
+            if found is not None:
+                return found
+            kept = _with(kept, one)
+        return None
+
+    # --- failing and passing ------------------------------------------------------------------------------------------
+
+    def failing(self, must: Sequence[Literal], gates: Sequence[Gate], avoid: Sequence[Box] = ()) -> Point | None:
+        """A request that meets `must`, lies in no box of `avoid`, and passes none of the gates."""
+        if not gates:
+            return self.escape(must, avoid)
+        gate, rest = gates[0], gates[1:]
+        for layer in gate.layers:
+            found = self.failing(must, rest, (*avoid, *layer))
+            if found is not None:
+                return found
+        for deny in gate.denies:
+            found = self.failing((*must, *deny.literals), rest, avoid)
+            if found is not None:
+                return found
+        return None
+
+    def passing(self, must: Sequence[Literal], gate: Gate, avoid: Sequence[Box] = ()) -> Point | None:
+        """A request that meets `must`, passes the gate, and lies in no box of `avoid`."""
+        for box in gate.allowing():
+            found = self.escape((*must, *box.literals), (*gate.denies, *avoid))
+            if found is not None:
+                return found
+        return None
+
+    def shut(self, must: Sequence[Literal], gate: Gate) -> Point | None:
+        """A request that fails in *every* environment, or None.
+
+        Each request that fails in one environment but passes in another rules that other environment out for the next
+        candidate; there are finitely many kinds of environment, so this ends.
+        """
+        environments: list[Gate] = []
+        while True:
+            found = self.failing(must, environments or (gate,))
+            if found is None:
+                return None
+            saved = self.passing((), self._at_request(gate, found))
+            if saved is None:
+                return found
+            environments.append(self._at_environment(gate, saved))
+
+    def _at_request(self, gate: Gate, point: Point) -> Gate:
+        """The gate with all but the environment fixed at this request."""
+        return _reduced(gate, point, lambda one: not self._of_environment(one))
+
+    def _at_environment(self, gate: Gate, point: Point) -> Gate:
+        return _reduced(gate, point, self._of_environment)
+
+    def _of_environment(self, one: Literal) -> bool:
+        if not isinstance(one, KeyLiteral):
+            return False
+        binding = self.space.binding(one.key)
+        return isinstance(binding, Free) and not binding.chosen
+
+    # --- one request --------------------------------------------------------------------------------------------------
+
+    def pick(self, must: dict[Dimension, frozenset[Literal]]) -> Point | None:
+        """The simplest request that meets these literals, dimension by dimension; None when one of them allows none."""
+        action = self._action(must.get(ACTION, frozenset()))
+        if action is None:
+            return None
+        texts: dict[str, Texts] = {}
+        for name in self.space.groups:
+            found = self._text(name, must.get(name, frozenset()))
+            if found is False:
+                return None
+            texts[name] = found  # type: ignore[assignment] # never True
+        keys: dict[tuple[str, int], tuple[str, ...] | None] = {}
+        for dimension, literals in must.items():
+            if isinstance(dimension, tuple):
+                values = self._value(literals)
+                if values is False:
+                    return None
+                keys[dimension] = values  # type: ignore[assignment] # never True
+        return Point(action, texts, keys)
+
+    def _action(self, literals: frozenset[Literal]) -> str | None:
+        sets = [one.among for one in literals if isinstance(one, ActionLiteral)]
+        return next((action for action in self.space.actions if all(action in among for among in sets)), None)
+
+    def _text(self, name: str, literals: frozenset[Literal]) -> Answer:
+        """The shortest texts of a group, None when it is best absent, False when nothing meets the literals."""
+        known = (name, literals)
+        if known not in self._texts:
+            self._texts[known] = self._walk(self.space.groups[name], literals)
+        return self._texts[known]
+
+    def _walk(self, group: Group, literals: frozenset[Literal]) -> Answer:
+        of_text = [one for one in literals if isinstance(one, TextLiteral)]
+        if group.optional and all(one.absent for one in of_text):
+            return None
+        found = walk(group, All(tuple(one.expr for one in of_text)), self.budget)
+        return False if found is None else found
+
+    def _value(self, literals: frozenset[Literal]) -> Answer:
+        """The values of a free condition key; None: absent; False: nothing meets the literals."""
+        if literals not in self._values:
+            self._values[literals] = self._solve([one for one in literals if isinstance(one, KeyLiteral)])
+        return self._values[literals]
+
+    def _solve(self, literals: list[KeyLiteral]) -> Answer:
+        binding = self.space.binding(literals[0].key)
+        assert isinstance(binding, Free)
+        if literals[0].every is not None:
+            return self._solve_list(literals, binding)
+        if not binding.required and all(one.absent for one in literals):
+            return None
+        value = self._one_value(literals, binding)
+        return False if value is None else (value,)
+
+    def _solve_list(self, literals: list[KeyLiteral], binding: Free) -> Answer:
+        """A list needs one element for each literal that asks for some, and each element must meet all the others."""
+        universal = [one for one in literals if one.every]
+        elements = []
+        for one in literals:
+            if not one.every:
+                element = self._one_value([one, *universal], binding)
+                if element is None:
+                    return False
+                elements.append(element)
+        return tuple(dict.fromkeys(elements)) or None
+
+    def _one_value(self, literals: list[KeyLiteral], binding: Free) -> str | None:
+        tests = [one.test for one in literals]
+        texts = All(tuple(expr for expr in (test.as_expr() for test in tests) if expr is not None))
+        others = [test for test in tests if test.condition is not None]
+        if not others:
+            found = walk(_VALUE, texts, self.budget)
+            return None if found is None else found[0]
+        key = literals[0].key
+        tried = candidates(key, [test.condition for test in others if test.condition], binding)
+        for value in tried.values:
+            if all(test.holds(value) for test in tests):
+                return value
+        if texts.of:
+            found = walk(_VALUE, texts, self.budget)
+            if found is None:
+                return None
+            raise UndecidedError(f"`{key}` stands under operators of different families")
+        if not tried.complete:
+            raise UndecidedError(f"`{key}` stands under operators of different families")
+        return None
+
+
+_VALUE = Group((TEXT,))
+_ANY_DATE = Condition("DateGreaterThanEquals", "", if_exists=False, key="", values=("1970-01-01",))
+
+
+def _with(must: dict[Dimension, frozenset[Literal]], one: Literal) -> dict[Dimension, frozenset[Literal]]:
+    return {**must, one.dimension: must.get(one.dimension, frozenset()) | {one}}
+
+
+def _reduced(gate: Gate, point: Point, fixed: Callable[[Literal], bool]) -> Gate:
+    """The gate with the literals that `fixed` names decided at this point: gone where true, their box where false."""
+
+    def reduce(boxes: Iterable[Box]) -> tuple[Box, ...]:
+        kept = []
+        for box in boxes:
+            if all(one.holds(point) for one in box.literals if fixed(one)):
+                rest = tuple(one for one in box.literals if not fixed(one))
+                kept.append(Box(rest, box.statement, box.layer))
+        return tuple(kept)
+
+    return Gate(tuple(reduce(layer) for layer in gate.layers), reduce(gate.denies))
+
+
+# --- the walk ---------------------------------------------------------------------------------------------------------
+
+
+def walk(group: Group, expr: Expr, budget: Budget) -> tuple[str, ...] | None:
+    """The shortest texts of a group's segments that satisfy an expression over its views; None when there are none.
+
+    One breadth-first walk through the segments in their order drives the automata of all atoms at once.
+    """
+    walker = _Walker(group, expr)
+    start = walker.enter(0, tuple(atom.glob.start for atom in walker.atoms))
+    if start is None:
+        return None
+    parents: dict[_State, tuple[_State, str] | None] = {start: None}
+    queue = deque([start])
+    while queue:
+        state = queue.popleft()
+        budget.spend(1 + len(walker.atoms))
+        segment, shape, bits = state
+        if segment == len(group.segments):
+            return _spelled(parents, state, group)
+        if group.segments[segment].done(shape):
+            following = walker.enter(segment + 1, bits)
+            if following is not None and following not in parents:
+                parents[following] = (state, "")
+                queue.appendleft(following)
+        for letter in walker.letters(segment, bits):
+            after = walker.step(state, letter)
+            if after is not None and after not in parents:
+                parents[after] = (state, letter)
+                queue.append(after)
+    return None
+
+
+_State = tuple[int, int, tuple[int, ...]]  # segment, state of its shape, bits of each atom
+
+
+class _Walker:
+    def __init__(self, group: Group, expr: Expr) -> None:
+        self.group = group
+        self.expr = expr
+        self.atoms = tuple(dict.fromkeys(atoms(expr)))
+        used = frozenset(letter for atom in self.atoms for letter in atom.glob.letters)
+        used |= {variant for letter in used for variant in (letter.upper(), letter.lower()) if len(variant) == 1}
+        self._always = [_always(shape, used) for shape in group.segments]
+        self._within = [
+            tuple(index for index, atom in enumerate(self.atoms) if segment in atom.parts)
+            for segment in range(len(group.segments))
+        ]
+
+    def enter(self, segment: int, bits: tuple[int, ...]) -> _State | None:
+        """Behind the last letter of the segment before: run each atom through the fixed text that stands there."""
+        run = tuple(
+            atom.glob.run(one, text) if (text := _fixed_text(atom, segment, len(self.group.segments))) else one
+            for atom, one in zip(self.atoms, bits, strict=True)
+        )
+        final = segment == len(self.group.segments)
+        verdict = self._possible(run, final=final)
+        if not verdict:
+            return None
+        return (segment, 0 if final else self.group.segments[segment].start, run)
+
+    def step(self, state: _State, letter: str) -> _State | None:
+        segment, shape_state, bits = state
+        after = self.group.segments[segment].step(shape_state, letter)
+        if after < 0:
+            return None
+        moved = list(bits)
+        for index in self._within[segment]:
+            moved[index] = self.atoms[index].glob.step(bits[index], letter)
+        new = tuple(moved)
+        return (segment, after, new) if self._possible(new, final=False) else None
+
+    def _possible(self, bits: tuple[int, ...], *, final: bool) -> bool:
+        of = dict(zip(self.atoms, bits, strict=True))
+
+        def truth(atom: Atom) -> Truth:
+            if final:
+                return Truth.of(bool(of[atom] & atom.glob.accept))
+            return Truth.MAYBE if of[atom] else Truth.NO
+
+        return evaluate(self.expr, truth) is not Truth.NO
+
+    def letters(self, segment: int, bits: tuple[int, ...]) -> Iterator[str]:
+        """The letters that make a difference here: those some pattern names, and one that stands for all others."""
+        shape = self.group.segments[segment]
+        always = self._always[segment]
+        yield from always
+        named: dict[str, None] = {}
+        for index in self._within[segment]:
+            glob = self.atoms[index].glob
+            for letter in glob.live_letters(bits[index]):
+                named[letter] = None
+                if len(letter.upper()) == 1:
+                    named[letter.upper()] = None
+        for letter in named:
+            if letter not in always and shape.allows(letter):
+                yield letter
+
+
+def _always(shape: Shape, used: frozenset[str]) -> tuple[str, ...]:
+    """One letter that no pattern names, or else every letter; and the colon, which some wildcards do not cross."""
+    other = next((letter for letter in shape.letters if letter not in used), None)
+    first = (other,) if other is not None else tuple(shape.letters)
+    further = tuple(letter for letter in ("/", ":") if letter not in first and shape.allows(letter))
+    return (*first, *(letter for letter in further if letter in used or (letter == "/" and shape.path)))
+
+
+def _fixed_text(atom: Atom, segment: int, last: int) -> str:
+    """The fixed text of a view right before a segment; behind its last segment when `segment` is the end."""
+    text = ""
+    for part in atom.parts:
+        if isinstance(part, int):
+            if part == segment:
+                return text
+            text = ""
+        else:
+            text += part
+    return text if segment == last else ""
+
+
+def _spelled(parents: dict[_State, tuple[_State, str] | None], state: _State, group: Group) -> tuple[str, ...]:
+    texts = [""] * len(group.segments)
+    step = parents[state]
+    while step is not None:
+        state, letter = step
+        if letter:
+            texts[state[0]] = letter + texts[state[0]]
+        step = parents[state]
+    joined = tuple(text.encode("utf-16-le", "surrogatepass").decode("utf-16-le") for text in texts)
+    for shape, text in zip(group.segments, joined, strict=True):
+        if len(text.encode()) > shape.most:
+            raise UndecidedError("a request that escapes would need a name longer than AWS allows")
+    return joined
