@@ -1,0 +1,170 @@
+"""Event rules: what they match, where they send it, and what becomes of what cannot be delivered."""
+
+from __future__ import annotations
+
+import copy
+import json
+from typing import Any
+
+import pytest
+
+from simulation.pattern import LONGEST_PATTERN, matches
+from threelocks.events import EVENTS, SERVICE_EVENTS
+from threelocks.report import DETAIL_TYPE, SOURCE
+
+OWNER = "111111111111"
+IAM_RULES = {"RoleChangedRule", "ManagedPolicyChangedRule"}
+API_CALL, SERVICE_EVENT = "AWS API Call via CloudTrail", "AWS Service Event via CloudTrail"
+
+
+@pytest.mark.parametrize("stack", ["home", "home_alone", "relay"])
+def test_every_rule_is_enabled_and_has_targets_with_retries_and_a_dead_letter_queue(stack, request):
+    rules = request.getfixturevalue(stack).of_type("AWS::Events::Rule")
+    assert rules
+    for name, rule in rules.items():
+        assert rule["State"] == "ENABLED", name
+        assert rule["Targets"], name
+        for target in rule["Targets"]:
+            assert target["RetryPolicy"]["MaximumRetryAttempts"] > 0, name
+            assert target["RetryPolicy"]["MaximumEventAgeInSeconds"] >= 60, name
+            assert target["DeadLetterConfig"]["Arn"], name
+
+
+def test_change_rules_stand_on_the_default_bus_and_send_to_the_change_queue(home):
+    for name, rule in home.of_type("AWS::Events::Rule").items():
+        if name in {"ReportRule", "SweepSchedule"}:
+            continue
+        assert "EventBusName" not in rule, name
+        assert [target["Arn"] for target in rule["Targets"]] == ["${ChangeQueue.Arn}"], name
+
+
+def test_reports_come_by_their_own_bus_to_their_own_queue(home):
+    rule = home.properties("ReportRule")
+    assert rule["EventBusName"] == "${ReportBus.Name}"
+    assert [target["Arn"] for target in rule["Targets"]] == ["${ReportQueue.Arn}"]
+    assert rule["EventPattern"] == {"source": [SOURCE], "detail-type": [DETAIL_TYPE]}
+
+
+@pytest.mark.parametrize("stack", ["home", "relay"])
+def test_every_pattern_is_within_the_quota(stack, request):
+    for name, pattern in request.getfixturevalue(stack).patterns().items():
+        assert len(json.dumps(pattern, separators=(",", ":"))) <= LONGEST_PATTERN, name
+
+
+@pytest.mark.parametrize("stack", ["home", "relay"])
+def test_patterns_use_only_exact_values_exists_and_prefix(stack, request):
+    def operators(node: Any) -> set[str]:
+        if isinstance(node, dict):
+            return set().union(*(operators(inner) for inner in node.values()))
+        return {key for row in node if isinstance(row, dict) for key in row}
+
+    for name, pattern in request.getfixturevalue(stack).patterns().items():
+        assert operators(pattern) <= {"exists", "prefix"}, name
+
+
+@pytest.mark.parametrize("stack", ["home", "relay"])
+def test_change_rules_match_successful_calls_of_their_own_account_only(stack, request):
+    template = request.getfixturevalue(stack)
+    account = {"home": OWNER, "relay": "222222222222"}[stack]
+    for name, pattern in template.patterns().items():
+        if name == "ReportRule":
+            continue
+        assert pattern["account"] == [account], name
+        assert pattern["detail"]["errorCode"] == [{"exists": False}], name
+        assert all(source.startswith("aws.") for source in pattern["source"]), name
+
+
+def named(patterns: dict[str, Any], detail_type: str) -> set[tuple[str, str]]:
+    """(eventSource, eventName) of every rule for that detail-type; S3's control endpoint counts as S3."""
+    return {
+        (source, name)
+        for pattern in patterns.values()
+        if pattern["detail-type"] == [detail_type]
+        for source in pattern["detail"]["eventSource"][:1]
+        for name in pattern["detail"]["eventName"]
+    }
+
+
+def test_the_rules_and_the_code_know_the_same_api_calls(home):
+    assert named(home.patterns(), API_CALL) == set(EVENTS) - SERVICE_EVENTS
+
+
+def test_the_rules_and_the_code_know_the_same_service_events(home):
+    assert named(home.patterns(), SERVICE_EVENT) == SERVICE_EVENTS
+
+
+def test_no_event_name_stands_in_two_rules(home):
+    rows = [
+        (pattern["detail-type"][0], pattern["detail"]["eventSource"][0], name)
+        for pattern in home.patterns().values()
+        if "detail" in pattern
+        for name in pattern["detail"]["eventName"]
+    ]
+    assert len(rows) == len(set(rows))
+
+
+def test_the_relay_forwards_exactly_what_the_home_stack_knows_of_iam(home_of_consumer, relay):
+    of_iam = {name: row for name, row in home_of_consumer.patterns().items() if row["source"] == ["aws.iam"]}
+    assert set(of_iam) == IAM_RULES
+    assert relay.patterns() == of_iam
+
+
+def test_the_relay_sends_to_the_default_bus_of_the_home_region_in_the_same_account(relay):
+    for name, rule in relay.of_type("AWS::Events::Rule").items():
+        (target,) = rule["Targets"]
+        assert target["Arn"] == "arn:aws:events:eu-west-1:222222222222:event-bus/default", name
+        assert target["RoleArn"] == "${RelayRole.Arn}", name
+
+
+def test_a_relay_in_its_own_home_region_has_no_rule_to_send_events_in_circles(relay_at_home):
+    assert not relay_at_home.of_type("AWS::Events::Rule")
+
+
+# --- the event files ---
+
+
+def account_of(event: dict[str, Any]) -> str:
+    """Who receives the event: a report goes to the other account."""
+    return OWNER if event["source"] == SOURCE else str(event["account"])
+
+
+def matching(template: Any, event: dict[str, Any]) -> set[str]:
+    return {name for name, pattern in template.patterns().items() if matches(pattern, event)}
+
+
+def test_each_event_file_matches_exactly_one_rule_of_its_account(home, home_of_consumer, event_files):
+    homes = {OWNER: home, "222222222222": home_of_consumer}
+    wrong = {name: hit for name, event in event_files.items() if len(hit := matching(homes[account_of(event)], event)) != 1}
+    assert not wrong
+
+
+def test_each_rule_has_an_event_file(home, home_of_consumer, event_files):
+    hit = {name for event in event_files.values() for name in matching(home, event) | matching(home_of_consumer, event)}
+    assert hit == set(home.patterns())
+
+
+def test_the_relay_matches_the_event_files_of_iam_and_no_other(relay, event_files):
+    relayed = {name for name, event in event_files.items() if matching(relay, event)}
+    assert relayed == {name for name, event in event_files.items() if event["source"] == "aws.iam"}
+
+
+def test_no_rule_matches_a_refused_call(home, home_of_consumer, relay, event_files):
+    for name, event in event_files.items():
+        if event["source"] == SOURCE:
+            continue
+        refused = copy.deepcopy(event)
+        refused["detail"]["errorCode"] = "AccessDenied"
+        for template in (home, home_of_consumer, relay):
+            assert not matching(template, refused), name
+
+
+def test_no_rule_takes_another_accounts_event_for_its_own(home, home_of_consumer, event_files):
+    others = {OWNER: home_of_consumer, "222222222222": home}
+    for name, event in event_files.items():
+        if event["source"] != SOURCE:
+            assert not matching(others[event["account"]], event), name
+
+
+def test_a_report_of_a_stranger_reaches_the_function_that_counts_it(home, event_files):
+    forged = {**event_files["partner-report-identity-shut"], "account": "333333333333"}
+    assert matching(home, forged) == {"ReportRule"}
