@@ -8,21 +8,65 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
+from collections.abc import Callable, Iterator
 from enum import StrEnum
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic.fields import FieldInfo
 
-from threelocks.policy.arn import Arn
+from threelocks import spelling
+from threelocks.policy.arn import Arn, partition_of
+from threelocks.problems import BadContractError, Problem, translate
+from threelocks.spelling import shaped, shown
 
-AccountId = Annotated[str, StringConstraints(pattern=r"^\d{12}$")]
-Region = Annotated[str, StringConstraints(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")]
-# https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
-BucketName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")]
-ContractName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+AccountId = Annotated[
+    str, AfterValidator(shaped("[0-9]{12}", "an account id", 'its 12 digits in quotes: "111111111111"'))
+]
+Region = Annotated[str, AfterValidator(shaped("[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}", "a region", "eu-west-1 for example"))]
+BucketName = Annotated[str, AfterValidator(spelling.bucket_name)]
+ContractName = Annotated[
+    str,
+    AfterValidator(
+        shaped("[a-z0-9][a-z0-9-]{0,62}", "a name", "at most 63 lowercase letters, digits and hyphens: bi-curated-read")
+    ),
+]
 # https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html, RoleSessionName
-SessionName = Annotated[str, StringConstraints(pattern=r"^[\w+=,.@-]{2,64}$")]
+SessionName = Annotated[
+    str,
+    AfterValidator(shaped("[A-Za-z0-9_+=,.@-]{2,64}", "a role session name", "2 to 64 letters, digits or _+=,.@-")),
+]
+OrganizationId = Annotated[
+    str, AfterValidator(shaped("o-[a-z0-9]{10,32}", "an organization id", "o-a1b2c3d4e5 for example"))
+]
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html, aws:PrincipalOrgPaths
+OrganizationPath = Annotated[
+    str,
+    AfterValidator(
+        shaped(
+            "o-[a-z0-9]{10,32}/r-[a-z0-9]{4,32}/(ou-[a-z0-9]{4,32}-[a-z0-9]{8,32}/)*",
+            "the path of an organizational unit",
+            "o-a1b2c3d4e5/r-ab12/ou-ab12-11111111/ for example, with the last slash",
+        )
+    ),
+]
+ConditionKey = Annotated[
+    str, AfterValidator(shaped(r"[a-z0-9-]+:[^\s*?]{1,250}", "a condition key", "aws:SourceVpce for example"))
+]
+RoleArn = Annotated[str, AfterValidator(spelling.role_arn)]
+KeyArn = Annotated[str, AfterValidator(spelling.key_arn)]
+Prefix = Annotated[str, AfterValidator(spelling.prefix)]
+Principal = Annotated[str, AfterValidator(spelling.principal)]
+ActionPattern = Annotated[
+    str,
+    AfterValidator(
+        shaped(
+            "(s3|kms):[A-Za-z*?]{1,100}", "an action of S3 or KMS", "it as in a policy: s3:GetObject, s3:Get*, kms:*"
+        )
+    ),
+]
+# Names, reasons and tags end up in mails.
+Words = Annotated[str, AfterValidator(spelling.words)]
 
 Action = Literal["s3:GetObject", "s3:ListBucket", "kms:Decrypt", "kms:DescribeKey"]
 
@@ -46,7 +90,7 @@ class Frozen(BaseModel):
 
 class Party(Frozen):
     account: AccountId
-    name: Annotated[str, StringConstraints(min_length=1, max_length=60, pattern=r"^[^\x00-\x1f\x7f]+$")]
+    name: Annotated[Words, Field(max_length=60)]
     home_region: Region  # where this party's watchdog, and its bus `threelocks`, is deployed
 
 
@@ -59,17 +103,17 @@ class Context(Frozen):
     """One way in which the readers come: condition keys that have these values (a list) or are absent (null)."""
 
     name: ContractName
-    keys: dict[str, tuple[str, ...] | None] = Field(default_factory=dict)
+    keys: dict[ConditionKey, Annotated[tuple[str, ...], Field(min_length=1)] | None] = Field(min_length=1)
 
 
 class Premises(Frozen):
     """What one side takes for granted of the other. The holder of each verifies it; a false premise shuts the share."""
 
     bucket_keys: BucketKeys = BucketKeys.BOTH
-    consumer_organization: str | None = Field(default=None, pattern=r"^o-[a-z0-9]{10,32}$")
-    consumer_org_path: str | None = Field(default=None, pattern=r"^o-[a-z0-9]{10,32}/r-[a-z0-9]{4,32}/([a-z0-9-]+/)*$")
-    owner_organization: str | None = Field(default=None, pattern=r"^o-[a-z0-9]{10,32}$")
-    principal_tags: dict[str, str] = Field(default_factory=dict)
+    consumer_organization: OrganizationId | None = None
+    consumer_org_path: OrganizationPath | None = None
+    owner_organization: OrganizationId | None = None
+    principal_tags: dict[Words, str] = Field(default_factory=dict)  # of the role
 
 
 class AlsoAllowed(Frozen):
@@ -79,10 +123,10 @@ class AlsoAllowed(Frozen):
     """
 
     on: Literal["bucket", "key"]
-    principal: str  # an account id, a role, user or session ARN, a service name, or "*"
-    actions: tuple[str, ...]  # action patterns, as in a policy
-    prefixes: tuple[str, ...] = ("",)  # for a bucket
-    reason: Annotated[str, StringConstraints(min_length=1, max_length=300)]
+    principal: Principal  # an account id, a role, user or session ARN, a service name, or "*"
+    actions: tuple[ActionPattern, ...] = Field(min_length=1)  # action patterns, as in a policy
+    prefixes: tuple[Prefix, ...] = Field(default=("",), min_length=1)  # for a bucket
+    reason: Annotated[Words, Field(max_length=300)]
 
 
 class Contract(Frozen):
@@ -93,9 +137,9 @@ class Contract(Frozen):
     consumer: Party
     key_holder: Party | None = None  # only when the key belongs to a third account
     bucket: Bucket
-    prefixes: tuple[str, ...] = Field(default=("",), min_length=1)  # "" is the whole bucket
-    key: str
-    role: str
+    prefixes: tuple[Prefix, ...] = Field(default=("",), min_length=1)  # "" is the whole bucket
+    key: KeyArn
+    role: RoleArn
     actions: tuple[Action, ...] = Field(min_length=1)
     session_names: tuple[SessionName, ...] = ()  # empty: any session name
     contexts: tuple[Context, ...] = ()  # empty: any environment
@@ -104,8 +148,8 @@ class Contract(Frozen):
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Self:
-        for problem in _problems(self):
-            raise ValueError(problem)
+        if problems := _disagreements(self):
+            raise BadContractError(problems)
         return self
 
     @property
@@ -141,6 +185,8 @@ class Contract(Frozen):
         agreed = self.model_dump(mode="json", exclude={"also_allowed"})
         for unordered in ("prefixes", "actions", "session_names"):
             agreed[unordered] = sorted(agreed[unordered])
+        for context in agreed["contexts"]:
+            context["keys"] = {key: values and sorted(values) for key, values in context["keys"].items()}
         agreed["contexts"] = sorted(agreed["contexts"], key=lambda context: str(context["name"]))
         return json.dumps(agreed, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
@@ -150,42 +196,174 @@ class Contract(Frozen):
         return hashlib.sha256(self.terms().encode()).hexdigest()
 
 
-_ROLE = re.compile(r"^arn:(aws|aws-cn|aws-us-gov):iam::(\d{12}):role/([\x21-\x7e]{1,510}/)?[\w+=,.@-]{1,64}$")
-_KEY = re.compile(r"^arn:(aws|aws-cn|aws-us-gov):kms:([a-z0-9-]+):(\d{12}):key/(mrk-[0-9a-f]{32}|[0-9a-f-]{36})$")
+Found = Iterator[Problem]
 
 
-def _problems(contract: Contract) -> list[str]:
-    """What the fields say against each other, as sentences that name the field and what to write."""
-    problems = []
+def _accounts(contract: Contract) -> Found:
     if contract.owner.account == contract.consumer.account:
-        problems.append(
-            "owner.account and consumer.account are the same: inside one account either policy is enough, "
-            "so there is no share to watch; name the account that reads as the consumer"
+        yield Problem(
+            "consumer.account",
+            "is the owner's account too: inside one account either policy is enough, so there is no share to watch; "
+            "name the account that reads",
         )
-    role, key = _ROLE.match(contract.role), _KEY.match(contract.key)
-    if not role:
-        problems.append(f"role: `{contract.role}` is not a role ARN; write arn:aws:iam::<consumer>:role/<name>")
-    elif role[2] != contract.consumer.account:
-        problems.append(f"role: `{contract.role}` is not in the consumer's account `{contract.consumer.account}`")
-    if not key:
-        problems.append(
-            f"key: `{contract.key}` is not a key ARN; write arn:aws:kms:<region>:<account>:key/<key id> (an alias can "
-            "point elsewhere tomorrow)"
-        )
-    else:
-        problems += _key_problems(contract, key)
-    return problems
 
 
-def _key_problems(contract: Contract, key: re.Match[str]) -> list[str]:
-    problems = []
-    if key[2] != contract.bucket.region:
-        problems.append(
-            f"key: it is in `{key[2]}`, but bucket.region is `{contract.bucket.region}`; S3 uses keys of its own region"
+def _role_holder(contract: Contract) -> Found:
+    account = Arn.parse(contract.role).account
+    if account != contract.consumer.account:
+        yield Problem(
+            "role",
+            f"is in the account `{account}`, but consumer.account is `{contract.consumer.account}`; name a role of the "
+            "consumer, or mend the account",
         )
-    holder = contract.key_holder.account if contract.key_holder else contract.owner.account
-    if key[3] != holder:
-        problems.append(f"key: it belongs to `{key[3]}`, but its holder is `{holder}`; name `{key[3]}` as key_holder")
-    if contract.key_holder and holder in {contract.owner.account, contract.consumer.account}:
-        problems.append("key_holder: it is the owner or the consumer already; leave it out unless a third account")
-    return problems
+
+
+def _partitions(contract: Contract) -> Found:
+    stated, follows = Arn.parse(contract.role).partition, partition_of(contract.bucket.region)
+    if stated != follows:
+        yield Problem(
+            "role",
+            f"is in the partition `{stated}`, but the region `{contract.bucket.region}` is in `{follows}`; nothing is "
+            "shared between partitions: name a role of the bucket's",
+        )
+
+
+def _key_region(contract: Contract) -> Found:
+    region = Arn.parse(contract.key).region
+    if region != contract.bucket.region:
+        yield Problem(
+            "key",
+            f"is in `{region}`, but bucket.region is `{contract.bucket.region}`, and S3 uses keys of its own region; "
+            "name the key that the bucket's objects are encrypted with",
+        )
+
+
+def _key_holder(contract: Contract) -> Found:
+    """Lock 3 is held by the account in the key's ARN."""
+    account = contract.key_account
+    if account == contract.consumer.account != contract.owner.account:
+        yield Problem(
+            "key",
+            "belongs to the consumer: inside one account either policy is enough, so that lock cannot be watched; "
+            "share through a key of the owner or of a third account",
+        )
+    elif account == contract.owner.account:
+        if contract.key_holder:
+            yield Problem("key_holder", "the key belongs to the owner; leave key_holder out")
+    elif not contract.key_holder:
+        yield Problem(
+            "key_holder", f'is missing: the key belongs to `{account}`; write key_holder: {{account: "{account}", ...}}'
+        )
+    elif contract.key_holder.account != account:
+        yield Problem("key_holder.account", f'is not the account in the key\'s ARN; write "{account}"')
+
+
+def _prefixes(contract: Contract) -> Found:
+    yield from _overlaps("prefixes", contract.prefixes)
+
+
+def _overlaps(field: str, prefixes: tuple[str, ...]) -> Found:
+    for index, prefix in enumerate(prefixes):
+        others = prefixes[:index] if prefix in prefixes[:index] else (other for other in prefixes if other != prefix)
+        within = next((other for other in others if prefix.startswith(other)), None)
+        if within is not None:
+            held = shown(within) if within else 'the whole bucket (`""`)'
+            yield Problem(f"{field}[{index}]", f"{shown(prefix)} lies within {held} already; leave one of them out")
+
+
+def _actions(contract: Contract) -> Found:
+    actions = contract.actions
+    yield from _twice("actions", actions)
+    if "kms:Decrypt" in actions and "s3:GetObject" not in actions:
+        yield Problem("actions", "kms:Decrypt serves only to read objects; add s3:GetObject, or leave kms:Decrypt out")
+    if "s3:GetObject" in actions and "kms:Decrypt" not in actions:
+        yield Problem("actions", "no object can be read without its key; add kms:Decrypt to s3:GetObject")
+    if not {"s3:GetObject", "s3:ListBucket"} & set(actions):
+        yield Problem("actions", "nothing of the bucket is shared; add s3:GetObject with kms:Decrypt, or s3:ListBucket")
+
+
+def _session_names(contract: Contract) -> Found:
+    yield from _twice("session_names", contract.session_names)
+
+
+def _contexts(contract: Contract) -> Found:
+    yield from _twice("contexts", tuple(context.name for context in contract.contexts))
+    for index, context in enumerate(contract.contexts):
+        # IAM compares the names of condition keys without case.
+        yield from _twice(f"contexts[{index}].keys", tuple(key.lower() for key in context.keys))
+
+
+def _twice(field: str, names: tuple[str, ...]) -> Found:
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        yield Problem(field, f"{shown(name)} is there more than once; leave the others out")
+
+
+def _premises(contract: Contract) -> Found:
+    stated, path = contract.premises.consumer_organization, contract.premises.consumer_org_path
+    if stated and path and not path.startswith(f"{stated}/"):
+        yield Problem("premises.consumer_org_path", f"does not begin with consumer_organization; write {stated}/...")
+
+
+def _also_allowed(contract: Contract) -> Found:
+    for index, entry in enumerate(contract.also_allowed):
+        field = f"also_allowed[{index}]"
+        service = {"bucket": "s3", "key": "kms"}[entry.on]
+        for number, action in enumerate(entry.actions):
+            if not action.startswith(f"{service}:"):
+                yield Problem(
+                    f"{field}.actions[{number}]",
+                    f"{shown(action)} is no action on a {entry.on}; write an action of {service}, or mend `on`",
+                )
+        if entry.on == "key" and entry.prefixes != ("",):
+            yield Problem(f"{field}.prefixes", "a key has no prefixes; leave them out, or write on: bucket")
+        yield from _overlaps(f"{field}.prefixes", entry.prefixes)
+
+
+# What the fields say of each other: each check, and the fields it needs to be sound.
+_CHECKS: tuple[tuple[Callable[[Contract], Found], frozenset[str]], ...] = (
+    (_accounts, frozenset({"owner", "consumer"})),
+    (_role_holder, frozenset({"role", "consumer"})),
+    (_partitions, frozenset({"role", "bucket"})),
+    (_key_region, frozenset({"key", "bucket"})),
+    (_key_holder, frozenset({"key", "owner", "consumer", "key_holder"})),
+    (_prefixes, frozenset({"prefixes"})),
+    (_actions, frozenset({"actions"})),
+    (_session_names, frozenset({"session_names"})),
+    (_contexts, frozenset({"contexts"})),
+    (_premises, frozenset({"premises"})),
+    (_also_allowed, frozenset({"also_allowed"})),
+)
+
+
+def _disagreements(contract: Contract, unsound: frozenset[str] = frozenset()) -> tuple[Problem, ...]:
+    """Every problem of fields that are sound each by itself."""
+    return tuple(problem for check, needs in _CHECKS if not needs & unsound for problem in check(contract))
+
+
+def parse(raw: object, *, file: str = "") -> Contract:
+    """A contract from plain values (dicts, lists, texts). Raises BadContractError with all problems at once: those of
+    single fields, and those between the fields that are sound.
+    """
+    try:
+        return Contract.model_validate(raw)
+    except ValidationError as error:
+        raise BadContractError(_all_problems(raw, error), file=file) from error
+
+
+def _all_problems(raw: object, error: ValidationError) -> Iterator[Problem]:
+    yield from translate(error)
+    unsound = frozenset(str(row["loc"][0]) for row in error.errors() if row["loc"])
+    if isinstance(raw, dict) and unsound:
+        yield from _disagreements(_sound_part(raw, unsound), unsound)
+
+
+def _sound_part(raw: dict[str, object], unsound: frozenset[str]) -> Contract:
+    """The fields that are sound, as a contract that must not be asked for the others."""
+    fields = {name: info for name, info in Contract.model_fields.items() if name not in unsound and name in raw}
+    sound = {name: TypeAdapter(_annotation(info)).validate_python(raw[name]) for name, info in fields.items()}
+    return Contract.model_construct(**sound)
+
+
+def _annotation(info: FieldInfo) -> Any:
+    """A field's type with its constraints, which pydantic keeps apart."""
+    return Annotated[(info.annotation, *info.metadata)] if info.metadata else info.annotation

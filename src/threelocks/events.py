@@ -22,6 +22,7 @@ from typing import Annotated, Any
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 
 from threelocks.finding import Cause
+from threelocks.policy.arn import partition_of
 
 ACCOUNT = "account"
 
@@ -90,7 +91,7 @@ class Record:
 
     @property
     def partition(self) -> str:
-        return next((name for start, name in _PARTITIONS if self.region.startswith(start)), "aws")
+        return partition_of(self.region)
 
     def arns(self) -> Iterator[str]:
         """The ARNs of `resources[]`."""
@@ -100,8 +101,6 @@ class Record:
             if isinstance(arn, str):
                 yield arn
 
-
-_PARTITIONS = (("cn-", "aws-cn"), ("us-gov-", "aws-us-gov"))
 
 Find = Callable[[Record], tuple[str, ...]]
 """From a record to the resources it touched; nothing found means that everything must be looked at."""
