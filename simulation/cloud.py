@@ -6,6 +6,7 @@ import os
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import cache
 from typing import Any
 from unittest.mock import patch
 
@@ -33,7 +34,7 @@ class Cloud:
     def __init__(self, clock: Clock, bus: EventBridge) -> None:
         self.clock = clock
         self.bus = bus
-        self._session = boto3.Session()
+        self._session = _session()
         self._credentials: dict[tuple[str, str], dict[str, str]] = {}
         self._clients: dict[tuple[str, str, str, str], Any] = {}
 
@@ -66,6 +67,12 @@ class Cloud:
                 "aws_session_token": answer["SessionToken"],
             }
         return self._credentials[role, session]
+
+
+@cache
+def _session() -> boto3.Session:
+    """One for all clouds: what makes a client slow is reading its service's model, which a session keeps."""
+    return boto3.Session()
 
 
 @contextmanager

@@ -50,7 +50,7 @@ class Poller:
         return tuple(self.invocations[before:])
 
     def settle(self, seconds: float) -> tuple[Invocation, ...]:
-        """Like `drain`, and let up to `seconds` of simulated time pass for what is delayed or will be tried again."""
+        """Like `drain`, and jump ahead to what is delayed or will be tried again, as far as `seconds` from now."""
         before = len(self.invocations)
         until = self._cloud.clock.millis() + seconds * 1000
         self.drain()

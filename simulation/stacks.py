@@ -134,7 +134,9 @@ def _functions(template: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 def _upload(s3: Any, bucket: str, region: str) -> None:
     """CloudFormation wants the artifact to exist. The code that runs is the source tree (see `functions`)."""
-    s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": region})
+    # us-east-1 is where a bucket goes that says nothing, and may not be named.
+    place = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
+    s3.create_bucket(Bucket=bucket, **place)
     body = io.BytesIO()
     with zipfile.ZipFile(body, "w") as archive:
         archive.writestr("README", "the simulation runs the source tree")
