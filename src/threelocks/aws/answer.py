@@ -187,7 +187,8 @@ class Answer:
         """The error for a part of the answer that cannot be understood."""
         told = ", ".join(f"{name}={value}" for name, value in self.asked.items())
         full = ".".join(part for part in (self.where, path) if part) or "the answer"
-        return UnreadError(Unreadable(self.call.name, UNEXPECTED, f"`{full}` {problem} (asked with {told})"))
+        asked = f" (asked with {told})" if told else ""
+        return UnreadError(Unreadable(self.call.name, UNEXPECTED, f"`{full}` {problem}{asked}"))
 
     def _of(self, path: str, kind: type[T], word: str) -> T:
         value = self._at(path)
