@@ -154,7 +154,9 @@ def relay_at_home() -> Template:
 @pytest.fixture(scope="session")
 def event_files() -> dict[str, dict[str, Any]]:
     """Name without suffix -> envelope."""
-    return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted((ROOT / "events").glob("*.json"))}
+    return {
+        path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted((ROOT / "events").glob("*.json"))
+    }
 
 
 @dataclass(frozen=True)

@@ -134,7 +134,9 @@ def matching(template: Any, event: dict[str, Any]) -> set[str]:
 
 def test_each_event_file_matches_exactly_one_rule_of_its_account(home, home_of_consumer, event_files):
     homes = {OWNER: home, "222222222222": home_of_consumer}
-    wrong = {name: hit for name, event in event_files.items() if len(hit := matching(homes[account_of(event)], event)) != 1}
+    wrong = {
+        name: hit for name, event in event_files.items() if len(hit := matching(homes[account_of(event)], event)) != 1
+    }
     assert not wrong
 
 

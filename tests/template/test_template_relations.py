@@ -1,0 +1,261 @@
+"""What the parts of the home stack owe each other: functions, queues, table, alarms; and what the relay must not be."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from threelocks.watch import Desk
+
+ROOT = Path(__file__).parents[2]
+HANDLERS = {
+    "OnChangeFunction": "on_change",
+    "OnReportFunction": "on_report",
+    "RecheckFunction": "recheck",
+    "SweepFunction": "sweep",
+}
+
+
+def seconds(name: str) -> float:
+    """A default of Desk that is a length of time."""
+    (field,) = [field for field in fields(Desk) if field.name == name]
+    return float(field.default.total_seconds())
+
+
+# --- functions ---
+
+
+def test_the_functions_are_the_four_entries_of_the_package(home):
+    handlers = {name: row["Handler"] for name, row in home.of_type("AWS::Serverless::Function").items()}
+    assert handlers == {name: f"threelocks.handlers.{module}.handler" for name, module in HANDLERS.items()}
+
+
+@pytest.mark.parametrize("name", HANDLERS)
+def test_every_handler_can_be_imported(home, name):
+    module, _, attribute = home.properties(name)["Handler"].rpartition(".")
+    assert callable(getattr(importlib.import_module(module), attribute))
+
+
+def test_every_function_is_built_for_its_runtime_whatever_python_this_machine_has(home):
+    for name in HANDLERS:
+        assert home.resources[name]["Metadata"] == {"BuildMethod": "python-uv"}, name
+    assert "beta_features = true" in (ROOT / "samconfig.toml").read_text(encoding="utf-8")
+
+
+def test_every_function_is_traced_and_logs_to_a_group_that_expires(translated):
+    groups = translated.of_type("AWS::Logs::LogGroup")
+    for name, row in translated.of_type("AWS::Lambda::Function").items():
+        assert row["TracingConfig"] == {"Mode": "Active"}, name
+        group = groups[row["LoggingConfig"]["LogGroup"].strip("${}")]
+        assert group["LogGroupName"] == f"/aws/lambda/{row['FunctionName']}", name
+        assert group["RetentionInDays"] == "90", name
+
+
+def test_every_role_may_write_the_logs_of_its_own_functions_and_no_others(translated, allowed):
+    written: dict[str, set[str]] = {}
+    for row in translated.of_type("AWS::Lambda::Function").values():
+        role, group = row["Role"].removesuffix(".Arn}").strip("${"), row["LoggingConfig"]["LogGroup"].strip("${}")
+        written.setdefault(role, set()).add(f"${{{group}.Arn}}")
+    for action in ("logs:CreateLogStream", "logs:PutLogEvents"):
+        granted: dict[str, set[str]] = {}
+        for row in allowed:
+            if row.action == action:
+                granted.setdefault(row.role, set()).add(row.resource)
+        assert granted == written
+
+
+def test_a_claim_on_an_announcement_outlasts_every_function_that_announces(home):
+    """Else two functions could send the same mail."""
+    for name in HANDLERS:
+        assert home.properties(name)["Timeout"] < seconds("claim"), name
+
+
+def test_a_message_comes_back_after_the_claim_of_a_crashed_function_has_run_out(home):
+    for name in ("ChangeQueue", "ReportQueue"):
+        assert home.properties(name)["VisibilityTimeout"] > seconds("claim"), name
+
+
+def test_the_re_check_that_the_mail_names_is_the_function_of_the_default_stack(home):
+    (field,) = [field for field in fields(Desk) if field.name == "recheck"]
+    assert home.properties("RecheckFunction")["FunctionName"] == field.default
+
+
+# --- queues ---
+
+
+def mappings(translated: Any) -> dict[str, Any]:
+    """Event source -> its mapping."""
+    return {row["EventSourceArn"]: row for row in translated.of_type("AWS::Lambda::EventSourceMapping").values()}
+
+
+def test_each_queue_has_one_function_that_reports_single_failures(translated):
+    found = mappings(translated)
+    assert {source: row["FunctionName"] for source, row in found.items()} == {
+        "${ChangeQueue.Arn}": "${OnChangeFunction}",
+        "${ReportQueue.Arn}": "${OnReportFunction}",
+    }
+    for source, row in found.items():
+        assert row["FunctionResponseTypes"] == ["ReportBatchItemFailures"], source
+        assert row["ScalingConfig"]["MaximumConcurrency"] >= 2, source
+
+
+def test_a_batch_of_more_than_ten_has_a_window(translated):
+    """https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html"""
+    for source, row in mappings(translated).items():
+        assert row["BatchSize"] <= 10 or row["MaximumBatchingWindowInSeconds"] >= 1, source
+
+
+def test_a_message_stays_hidden_for_six_timeouts_of_its_function_and_the_window(translated):
+    for source, row in mappings(translated).items():
+        queue = translated.properties(source.removesuffix(".Arn}").strip("${"))
+        function = translated.properties(row["FunctionName"].strip("${}"))
+        window = row.get("MaximumBatchingWindowInSeconds", 0)
+        assert queue["VisibilityTimeout"] >= 6 * function["Timeout"] + window, source
+
+
+def test_every_queue_is_encrypted_and_every_dead_letter_is_kept_for_two_weeks(home, relay):
+    for template in (home, relay):
+        for name, row in template.of_type("AWS::SQS::Queue").items():
+            assert row["SqsManagedSseEnabled"] is True, name
+            kept = 1209600 if name.endswith("DeadLetters") else 345600
+            assert row["MessageRetentionPeriod"] == kept, name
+
+
+def test_each_way_to_fail_has_a_dead_letter_queue_of_its_own(home, translated):
+    redrives = {
+        name: row["RedrivePolicy"]["deadLetterTargetArn"]
+        for name, row in home.of_type("AWS::SQS::Queue").items()
+        if "RedrivePolicy" in row
+    }
+    assert redrives == {"ChangeQueue": "${ChangeDeadLetters.Arn}", "ReportQueue": "${ReportDeadLetters.Arn}"}
+    (invoked,) = translated.of_type("AWS::Lambda::EventInvokeConfig").values()
+    assert invoked["FunctionName"] == "${SweepFunction}"
+    assert invoked["DestinationConfig"]["OnFailure"]["Destination"] == "${SweepDeadLetters.Arn}"
+    deliveries = {
+        target["DeadLetterConfig"]["Arn"]
+        for rule in home.of_type("AWS::Events::Rule").values()
+        for target in rule["Targets"]
+    }
+    assert deliveries == {"${DeliveryDeadLetters.Arn}"}
+
+
+# --- the table and the key ---
+
+
+def test_the_table_outlives_the_stack(home):
+    table = home.resources["Table"]
+    assert (table["DeletionPolicy"], table["UpdateReplacePolicy"]) == ("Retain", "Retain")
+    assert "TableName" not in table["Properties"]
+    assert table["Properties"]["DeletionProtectionEnabled"] == "true"
+    assert table["Properties"]["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+    assert table["Properties"]["SSESpecification"] == {"SSEEnabled": True}
+
+
+def test_the_table_has_the_keys_that_the_store_uses(home):
+    keys = home.properties("Table")["KeySchema"]
+    assert keys == [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}]
+
+
+# --- alarms ---
+
+
+def alarms(home: Any) -> dict[str, Any]:
+    return dict(home.of_type("AWS::CloudWatch::Alarm"))
+
+
+def test_every_alarm_goes_to_the_alarm_topic_when_it_begins_and_when_it_ends(home):
+    for name, row in alarms(home).items():
+        assert row["AlarmActions"] == row["OKActions"] == ["${AlarmTopic}"], name
+
+
+def test_every_alarm_names_a_section_of_the_runbook_that_exists(home, relay):
+    text = (ROOT / "docs/runbook.md").read_text(encoding="utf-8")
+    anchors = {re.sub(r"[^\w-]", "", line.lower().replace(" ", "-")) for line in re.findall(r"^#+ (.+)$", text, re.M)}
+    raw = [*alarms(home).values(), relay.raw["Resources"]["RelayDeadLettersAlarm"]["Properties"]]
+    for row in raw:
+        match = re.search(r"docs/runbook\.md#([\w-]+)$", row["AlarmDescription"])
+        assert match, row["AlarmDescription"]
+        assert match[1] in anchors
+
+
+def test_every_dead_letter_queue_has_an_alarm(home):
+    watched = {
+        row["Dimensions"][0]["Value"]
+        for row in alarms(home).values()
+        if row.get("MetricName") == "ApproximateNumberOfMessagesVisible" and row["Threshold"] == 0
+    }
+    queues = [name for name in home.of_type("AWS::SQS::Queue") if name.endswith("DeadLetters")]
+    assert watched == {f"${{{name}.QueueName}}" for name in queues}
+
+
+def test_every_source_queue_has_an_alarm_on_its_oldest_message(home):
+    watched = {
+        row["Dimensions"][0]["Value"]
+        for row in alarms(home).values()
+        if row.get("MetricName") == "ApproximateAgeOfOldestMessage"
+    }
+    assert watched == {"${ChangeQueue.QueueName}", "${ReportQueue.QueueName}"}
+
+
+def test_every_function_has_an_alarm_on_its_errors_and_on_throttling(home):
+    errors = {row["Dimensions"][0]["Value"] for row in alarms(home).values() if row.get("MetricName") == "Errors"}
+    assert errors == {f"${{{name}}}" for name in HANDLERS}
+    throttles = {
+        query["MetricStat"]["Metric"]["Dimensions"][0]["Value"]
+        for query in home.properties("ThrottlesAlarm")["Metrics"]
+        if "MetricStat" in query
+    }
+    assert throttles == errors
+
+
+def test_alarms_on_our_own_metrics_look_where_the_functions_write_them(home):
+    environment = home.raw["Globals"]["Function"]["Environment"]["Variables"]
+    for name in ("ReportRefusedAlarm", "HeartbeatAlarm"):
+        row = home.properties(name)
+        assert row["Namespace"] == environment["POWERTOOLS_METRICS_NAMESPACE"], name
+        assert row["Dimensions"] == [{"Name": "service", "Value": environment["POWERTOOLS_SERVICE_NAME"]}], name
+
+
+def test_silence_of_the_sweep_is_an_alarm(home):
+    assert home.properties("HeartbeatAlarm")["TreatMissingData"] == "breaching"
+
+
+@pytest.mark.parametrize("rate", ["quarter-hourly", "hourly", "six-hourly", "daily"])
+def test_the_heartbeat_follows_the_sweep_rate(home, rate):
+    sweep = home.raw["Mappings"]["Sweeps"][rate]
+    number, unit = re.fullmatch(r"rate\((\d+) (minute|hour|day)s?\)", sweep["Schedule"]).groups()
+    assert sweep["Seconds"] == int(number) * {"minute": 60, "hour": 3600, "day": 86400}[unit]
+    assert sweep["TooOld"] == 3 * sweep["Seconds"]
+    assert rate in home.raw["Parameters"]["SweepRate"]["AllowedValues"]
+
+
+# --- parameters and outputs ---
+
+
+def test_every_parameter_is_described_by_a_sentence(home, relay):
+    for template in (home, relay):
+        for name, row in template.raw["Parameters"].items():
+            assert row["Description"].strip().endswith("."), name
+
+
+def test_without_addresses_nobody_is_subscribed_and_nothing_fails(home_alone):
+    assert not home_alone.of_type("AWS::SNS::Subscription")
+
+
+# --- the relay ---
+
+
+def test_the_relay_needs_no_macro_and_no_function(relay):
+    assert "Transform" not in relay.raw
+    kinds = {row["Type"] for row in relay.raw["Resources"].values()}
+    assert not [kind for kind in kinds if "Lambda" in kind or "Serverless" in kind or kind.startswith("Custom::")]
+    assert "Fn::Transform" not in str(relay.raw)
+
+
+def test_the_relays_role_has_no_fixed_name_so_that_several_regions_can_have_one(relay):
+    assert "RoleName" not in relay.properties("RelayRole")
