@@ -128,26 +128,26 @@ def parse_document(text: str, label: str) -> Document:
 
 
 def _load(text: str) -> Any:
-    if text.count("[") + text.count("{") > _MAX_DEPTH and _depth(text) > _MAX_DEPTH:
-        raise DocumentError("", "the document is nested too deep")
     try:
-        return json.loads(text, object_pairs_hook=_object, parse_constant=_no_constant)
+        tree = json.loads(text, object_pairs_hook=_object, parse_constant=_no_constant)
     except DocumentError:
         raise
-    except (ValueError, RecursionError) as error:
+    except RecursionError as error:
+        raise DocumentError("", "the document is nested too deep") from error
+    except ValueError as error:
         raise DocumentError("", f"not JSON: {error}") from error
+    level = [tree]
+    for _ in range(_MAX_DEPTH):
+        level = [child for parent in level for child in _children(parent)]
+    if level:
+        raise DocumentError("", "the document is nested too deep")
+    return tree
 
 
-def _depth(text: str) -> int:
-    """The deepest nesting of brackets, those inside strings included: an upper bound is enough."""
-    depth = deepest = 0
-    for char in text:
-        if char in "[{":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif char in "]}":
-            depth -= 1
-    return deepest
+def _children(tree: Any) -> list[Any]:
+    if isinstance(tree, dict):
+        return list(tree.values())
+    return tree if isinstance(tree, list) else []
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
