@@ -19,9 +19,14 @@ class DocumentError(ValueError):
     """The text is no policy document. `path` says where ("Statement[2].Action"), `reason` why."""
 
     def __init__(self, path: str, reason: str) -> None:
-        super().__init__(f"{path}: {reason}" if path else reason)
-        self.path = path
-        self.reason = reason
+        self.path = _printable(path)
+        self.reason = _printable(reason)
+        super().__init__(f"{self.path}: {self.reason}" if path else self.reason)
+
+
+def _printable(text: str) -> str:
+    """Text that can be sent on: half a surrogate pair, which JSON can spell, becomes its escape."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 class Effect(StrEnum):
@@ -141,6 +146,10 @@ def _load(text: str) -> Any:
         level = [child for parent in level for child in _children(parent)]
     if level:
         raise DocumentError("", "the document is nested too deep")
+    try:
+        json.dumps(tree, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise DocumentError("", "holds half of a surrogate pair, which is no text") from error
     return tree
 
 
