@@ -113,7 +113,7 @@ def parse_document(text: str, label: str) -> Document:
     tree = _load(text)
     if not isinstance(tree, dict):
         raise DocumentError("", "the document is not a JSON object")
-    for element in tree.keys() - _DOCUMENT_ELEMENTS:
+    for element in sorted(tree.keys() - _DOCUMENT_ELEMENTS):
         raise DocumentError(element, "unknown element of a policy document")
     version = tree.get("Version", _OLD)
     if version not in (_OLD, _CURRENT):
@@ -208,11 +208,15 @@ def _statement(tree: Any, label: str, index: int, *, variables: bool) -> Stateme
 
 
 def _either(tree: dict[str, Any], path: str, element: str) -> tuple[Any, bool]:
-    """The value of an element or of its Not form; AWS refuses both together."""
-    positive, negative = tree.get(element), tree.get(f"Not{element}")
-    if positive is not None and negative is not None:
+    """The value of an element or of its Not form, None when there is neither; AWS refuses both together."""
+    present = [name for name in (element, f"Not{element}") if name in tree]
+    if len(present) > 1:
         raise DocumentError(path, f"has both {element} and Not{element}")
-    return (negative, True) if negative is not None else (positive, False)
+    for name in present:
+        if tree[name] is None:
+            raise DocumentError(f"{path}.{name}", "is null; leave the element out or give it a value")
+        return tree[name], name != element
+    return None, False
 
 
 def _strings(value: Any, path: str) -> tuple[str, ...] | None:
@@ -240,6 +244,8 @@ def _principals(value: Any, path: str, problems: list[str]) -> tuple[PrincipalEn
         if kind not in _PRINCIPAL_TYPES:
             problems.append(f"unknown type of principal `{kind}`")
             continue
+        if listed is None:
+            raise DocumentError(f"{path}.{kind}", "is null; leave it out or give it a value")
         strings = _strings(listed, f"{path}.{kind}") or ()
         entries += [PrincipalEntry(PrincipalType(kind), item) for item in strings]
     return tuple(entries)
