@@ -134,7 +134,7 @@ def parse_document(text: str, label: str) -> Document:
 
 def _load(text: str) -> Any:
     try:
-        tree = json.loads(text, object_pairs_hook=_object, parse_constant=_no_constant)
+        tree = json.loads(text, object_pairs_hook=_object, parse_constant=_no_constant, parse_float=_float)
     except DocumentError:
         raise
     except RecursionError as error:
@@ -166,6 +166,18 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
             raise DocumentError(key, "appears twice in one object")
         result[key] = value
     return result
+
+
+class _Float(float):
+    """A number that remembers its spelling: `1.10` is compared as text by a string operator."""
+
+    spelling: str
+
+
+def _float(spelling: str) -> _Float:
+    number = _Float(spelling)
+    number.spelling = spelling
+    return number
 
 
 def _no_constant(name: str) -> Any:
@@ -284,7 +296,9 @@ def _values(value: Any, path: str) -> tuple[str, ...]:
 def _text(value: Any, path: str) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, str | int | float):
+    if isinstance(value, _Float):
+        return value.spelling
+    if isinstance(value, str | int):
         return str(value)
     raise DocumentError(path, f"must be a string or a list of strings, not `{json.dumps(value)}`")
 
