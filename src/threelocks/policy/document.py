@@ -195,12 +195,26 @@ def _statement(tree: Any, label: str, index: int, *, variables: bool) -> Stateme
     if sid is not None and not isinstance(sid, str):
         raise DocumentError(f"{path}.Sid", "must be a string")
     problems = [f"unknown element `{element}`" for element in sorted(tree.keys() - _STATEMENT_ELEMENTS)]
+    unread = bool(problems)
     principal, not_principal = _either(tree, path, "Principal")
-    actions, not_action = _either(tree, path, "Action")
-    resources, not_resource = _either(tree, path, "Resource")
-    conditions = _conditions(tree.get("Condition", {}), f"{path}.Condition")
-    problems += [f"unknown condition operator `{c.operator}`" for c in conditions if c.operator not in OPERATOR_NAMES]
-    entries = _principals(principal, f"{path}.Principal", problems)
+    action, not_action = _either(tree, path, "Action")
+    resource, not_resource = _either(tree, path, "Resource")
+    conditions = _conditions(tree.get("Condition", {}), f"{path}.Condition", problems)
+    entries = _principals(principal, f"{path}.Principal", problems, negated=not_principal)
+    actions = _strings(action, f"{path}.Action")
+    resources = _strings(resource, f"{path}.Resource")
+    problems += [
+        f"`Not{element}` is empty"
+        for element, negated, values in (
+            ("Principal", not_principal, entries),
+            ("Action", not_action, actions),
+            ("Resource", not_resource, resources),
+        )
+        if negated and not values
+    ]
+    if unread:
+        # What is missing may be what the unknown element says: the statement may speak of anybody and anything.
+        entries, actions, resources = entries or (_ANYONE,), actions or ("*",), resources or ("*",)
     return Statement(
         document=label,
         index=index,
@@ -208,9 +222,9 @@ def _statement(tree: Any, label: str, index: int, *, variables: bool) -> Stateme
         effect=Effect(effect),
         principals=entries,
         not_principal=not_principal,
-        actions=_strings(actions, f"{path}.Action"),
+        actions=actions,
         not_action=not_action,
-        resources=_strings(resources, f"{path}.Resource"),
+        resources=resources,
         not_resource=not_resource,
         conditions=conditions,
         variables=variables,
@@ -242,19 +256,22 @@ def _strings(value: Any, path: str) -> tuple[str, ...] | None:
 
 
 _PRINCIPAL_TYPES = frozenset(kind.value for kind in PrincipalType)
+_ANYONE = PrincipalEntry(PrincipalType.AWS, "*")
 
 
-def _principals(value: Any, path: str, problems: list[str]) -> tuple[PrincipalEntry, ...] | None:
+def _principals(value: Any, path: str, problems: list[str], *, negated: bool) -> tuple[PrincipalEntry, ...] | None:
     if value is None:
         return None
     if value == "*":
-        return (PrincipalEntry(PrincipalType.AWS, "*"),)
+        return (_ANYONE,)
     if not isinstance(value, dict):
         raise DocumentError(path, 'must be "*" or an object')
     entries: list[PrincipalEntry] = []
     for kind, listed in value.items():
         if kind not in _PRINCIPAL_TYPES:
             problems.append(f"unknown type of principal `{kind}`")
+            # It may cover anybody. Under NotPrincipal it only exempts, and a statement with problems is never sure.
+            entries += [] if negated else [_ANYONE]
             continue
         if listed is None:
             raise DocumentError(f"{path}.{kind}", "is null; leave it out or give it a value")
@@ -263,18 +280,34 @@ def _principals(value: Any, path: str, problems: list[str]) -> tuple[PrincipalEn
     return tuple(entries)
 
 
-def _conditions(tree: Any, path: str) -> tuple[Condition, ...]:
+def _conditions(tree: Any, path: str, problems: list[str]) -> tuple[Condition, ...]:
     if not isinstance(tree, dict):
         raise DocumentError(path, "must be an object")
-    conditions = []
+    conditions: list[Condition] = []
     for operator, keys in tree.items():
         if not isinstance(keys, dict):
             raise DocumentError(f"{path}.{operator}", "must be an object")
         quantifier, name, if_exists = split_operator(operator)
+        if name not in OPERATOR_NAMES:
+            problems.append(f"unknown condition operator `{operator}`")
+        if len({key.lower() for key in keys}) < len(keys):
+            problems.append(f"`{operator}` has one key in different capitalization")
         for key, values in keys.items():
-            texts = _values(values, f"{path}.{operator}.{key}")
-            conditions.append(Condition(name, quantifier, if_exists, key.lower(), texts))
+            condition = Condition(name, quantifier, if_exists, key.lower(), _values(values, f"{path}.{operator}.{key}"))
+            if condition.values or _settled_without_values(condition):
+                conditions.append(condition)
+            else:
+                problems.append(f"`{operator}` has no value for `{key}`")
     return tuple(conditions)
+
+
+def _settled_without_values(condition: Condition) -> bool:
+    """Whether AWS says what a condition with an empty list of values does: with a quantifier or IfExists it holds at
+    most where the key is missing, otherwise it "returns true" and yet "provides no permissions".
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/access-analyzer-reference-policy-checks.html
+    """
+    return bool(condition.quantifier or condition.if_exists) and "Not" not in condition.operator
 
 
 def split_operator(text: str) -> tuple[str, str, bool]:
