@@ -128,6 +128,13 @@ def utf16(text: str) -> str:
     return "".join(chr(int.from_bytes(units[i : i + 2], "little")) for i in range(0, len(units), 2))
 
 
+def _folded(letter: str) -> str:
+    """A letter regardless of case, letter by letter, so that a text always equals itself."""
+    upper = letter.upper()
+    lower = (upper if len(upper) == 1 else letter).lower()
+    return lower if len(lower) == 1 else letter
+
+
 class Glob:
     """A set of bound patterns, of which any may match. Immutable once made; made once per set.
 
@@ -157,7 +164,8 @@ class Glob:
                     bit <<= 1
                 else:
                     assert isinstance(piece, str), "bind variables first"
-                    for letter in utf16(piece.lower() if fold else piece):
+                    for unit in utf16(piece):
+                        letter = _folded(unit) if fold else unit
                         self._letters[letter] = self._letters.get(letter, 0) | bit
                         colons += letter == ":"
                         bit <<= 1
@@ -178,7 +186,7 @@ class Glob:
         """The bits after one more letter; 0 when nothing can match any more."""
         colon = letter == ":"
         if self._fold:
-            letter = letter.lower()
+            letter = _folded(letter)
         moved = (bits & (self._letters.get(letter, 0) | self._any[colon])) << 1
         return self._close(moved | (bits & self._run[colon]))
 
