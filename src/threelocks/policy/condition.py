@@ -17,12 +17,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import Enum
+from typing import TypeVar
 
 from threelocks.policy.document import Condition
 from threelocks.policy.pattern import Glob, Variable, Wild, glob, parse_pattern
 from threelocks.policy.truth import Truth
 
 Lookup = Callable[[Variable], str | Wild | None]
+_Ordered = TypeVar("_Ordered", Decimal, datetime)
 
 
 class Family(Enum):
@@ -153,6 +155,8 @@ def compare(condition: Condition, operator: Operator, value: str, lookup: Lookup
         # A value or a wanted value that is no number, date, ... compares with nothing: a negated operator holds then.
         test = _TESTS[operator.family]
         found = max((Truth.of(test(value, wanted, operator.relation)) for wanted in condition.values), default=Truth.NO)
+        if operator.family is Family.DATE and any(_YEAR.fullmatch(text) for text in (value, *condition.values)):
+            found = max(found, Truth.MAYBE) if not _YEAR.fullmatch(value) else Truth.MAYBE
     return ~found if operator.negated else found
 
 
@@ -183,7 +187,7 @@ def _compare_address(condition: Condition, operator: Operator, value: str) -> Tr
     return min(~found, Truth.MAYBE) if None in networks else ~found
 
 
-def _ordered(relation: str, left: Decimal | float, right: Decimal | float) -> bool:
+def _ordered(relation: str, left: _Ordered, right: _Ordered) -> bool:
     if relation == "==":
         return left == right
     if relation.startswith("<"):
@@ -198,7 +202,7 @@ def _number_test(value: str, wanted: str, relation: str) -> bool:
 
 def _date_test(value: str, wanted: str, relation: str) -> bool:
     left, right = parse_date(value), parse_date(wanted)
-    return left is not None and right is not None and _ordered(relation, left.timestamp(), right.timestamp())
+    return left is not None and right is not None and _ordered(relation, left, right)
 
 
 def _bool_test(value: str, wanted: str, _: str) -> bool:
@@ -229,17 +233,20 @@ def parse_number(text: str) -> Decimal | None:
     return Decimal(text) if _NUMBER.fullmatch(text) else None
 
 
-_DATE = re.compile(r"^\d{4}-\d\d(-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)?)?)?$")
+_DATE = re.compile(r"\d{4}-\d\d(-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)?)?)?", re.ASCII)
 _MONTH = len("2026-11")
-_EPOCH = re.compile(r"^-?\d{5,11}$")
+_EPOCH = re.compile(r"-\d{1,11}|\d{1,3}|\d{5,11}", re.ASCII)
+_YEAR = re.compile(r"\d{4}", re.ASCII)  # or so many seconds since 1970: both are documented forms
 
 
 def parse_date(text: str) -> datetime | None:
-    """A date as an instant: ISO 8601 (https://www.w3.org/TR/NOTE-datetime) or seconds since 1970; None for junk."""
+    """A date as an instant: ISO 8601 (https://www.w3.org/TR/NOTE-datetime) or seconds since 1970; None for junk, and for
+    four digits, which `compare` leaves unsettled.
+    """
     try:
-        if _EPOCH.match(text):
+        if _EPOCH.fullmatch(text):
             return datetime.fromtimestamp(int(text), UTC)
-        if not _DATE.match(text):
+        if not _DATE.fullmatch(text):
             return None
         instant = datetime.fromisoformat(f"{text}-01" if len(text) == _MONTH else text)
         return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
