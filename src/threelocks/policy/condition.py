@@ -267,6 +267,8 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 def parse_address(text: str) -> Address | None:
     """An address; an IPv4 address mapped into IPv6 is that IPv4 address."""
+    if "%" in text:
+        return None  # a zone is no part of an address on the network
     try:
         address = ipaddress.ip_address(text)
     except ValueError:
@@ -275,8 +277,13 @@ def parse_address(text: str) -> Address | None:
     return mapped or address
 
 
+_NETWORK = re.compile(r"[0-9a-f:.]+(/\d{1,3})?", re.ASCII | re.IGNORECASE)
+
+
 def parse_network(text: str) -> Network | None:
     """A CIDR block or a single address. An IPv6 block with host bits set never matches: None."""
+    if not _NETWORK.fullmatch(text):
+        return None
     try:
         within = ipaddress.ip_network(text, strict=":" in text)
     except ValueError:
