@@ -20,7 +20,7 @@ from enum import Enum
 from typing import TypeVar
 
 from threelocks.policy.document import Condition
-from threelocks.policy.pattern import Glob, Variable, Wild, glob, parse_pattern
+from threelocks.policy.pattern import Glob, Pattern, Variable, Wild, glob, parse_pattern
 from threelocks.policy.truth import Truth
 
 Lookup = Callable[[Variable], str | Wild | None]
@@ -163,12 +163,26 @@ def compare(condition: Condition, operator: Operator, value: str, lookup: Lookup
 def compiled(condition: Condition, operator: Operator, lookup: Lookup, *, variables: bool) -> tuple[Glob, Truth]:
     """The values of a string or ARN condition as one automaton, and whether a value beside them is unsettled.
 
-    A bare `*` under an ARN operator has no six parts: whether it means any ARN is not documented.
+    A bare `*` under an ARN operator has no six parts: whether it means any ARN is not documented. A variable without a
+    value matches nothing, but may also make the whole statement invalid; a negated operator would make it hold. The same
+    goes for what is no ARN under a negated ARN operator.
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html
     """
     parsed = (parse_pattern(value, variables=variables, wildcards=operator.wildcards) for value in condition.values)
-    bound = tuple(pattern for pattern in (each.bind(lookup) for each in parsed) if pattern is not None)
-    unsettled = Truth.MAYBE if operator.family is Family.ARN and "*" in condition.values else Truth.NO
-    return glob(bound, colonwise=operator.family is Family.ARN, fold=operator.fold), unsettled
+    tried = [each.bind(lookup) for each in parsed]
+    bound = tuple(pattern for pattern in tried if pattern is not None)
+    arn = operator.family is Family.ARN
+    doubtful = operator.negated and (len(bound) < len(tried) or (arn and not all(map(_may_be_arn, bound))))
+    unsettled = Truth.MAYBE if doubtful or (arn and "*" in condition.values) else Truth.NO
+    return glob(bound, colonwise=arn, fold=operator.fold), unsettled
+
+
+def _may_be_arn(pattern: Pattern) -> bool:
+    """Whether a pattern has the six parts of an ARN: a wildcard stands for no colon."""
+    return sum(piece.count(":") for piece in pattern.pieces if isinstance(piece, str)) >= _COLONS
+
+
+_COLONS = 5
 
 
 # Any ARN: six parts, of which the first five hold no colon.
