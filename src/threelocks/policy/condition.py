@@ -85,7 +85,7 @@ OPERATORS: dict[str, Operator] = {
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-single-vs-multi-valued-context-keys.html
 _MULTIVALUED = frozenset(
     {
-        *("aws:calledvia", "aws:tagkeys", "aws:principalorgpaths", "aws:resourceorgpaths"),
+        *("aws:calledvia", "aws:tagkeys", "aws:principalorgpaths", "aws:resourceorgpaths", "aws:sourceorgpaths"),
         *("aws:principalservicenameslist", "aws:vpceorgpaths", "kms:encryptioncontextkeys", "kms:grantoperations"),
         *("kms:resourcealiases", "s3:requestobjecttagkeys"),
     }
