@@ -14,7 +14,8 @@ PARTNER = "222222222222"
 REPORTER = "arn:aws:iam::111111111111:role/threelocks/threelocks-reporter"
 
 # What changes a lock, a ceiling, a trail, or the watchdog itself; and the data that the locks guard.
-NEVER = """
+NEVER = tuple(
+    """
     s3:Put* s3:Create* s3:Delete* s3:Update* s3:Replicate* s3:Restore* s3:Bypass* s3:Abort* s3:GetObject*
     kms:Put* kms:Create* kms:Delete* kms:Update* kms:Disable* kms:Enable* kms:Schedule* kms:Cancel* kms:Import*
     kms:Retire* kms:Revoke* kms:Replicate* kms:Tag* kms:Untag* kms:Encrypt kms:ReEncrypt* kms:Sign
@@ -27,7 +28,8 @@ NEVER = """
     sns:Subscribe sns:Unsubscribe sns:Set* sns:Delete* sns:AddPermission sns:RemovePermission
     sqs:Set* sqs:Delete?ueue sqs:Purge* sqs:AddPermission dynamodb:DeleteTable dynamodb:UpdateTable dynamodb:Scan
     logs:Delete* logs:Put?etentionPolicy cloudwatch:* cloudformation:* sts:AssumeRoleWith* sts:TagSession
-""".split()
+    """.split()  # noqa: SIM905 - ninety names read better in rows
+)
 
 # Actions for which AWS knows no resource: https://docs.aws.amazon.com/service-authorization/latest/reference/
 UNSCOPED = {
@@ -60,12 +62,12 @@ def overlap(one: str, other: str) -> bool:
         ("iam:GetRole", "iam:GetRolePolicy", False),
     ],
 )
-def test_overlap_finds_a_text_that_both_patterns_match(one, other, expected):
+def test_overlap_finds_a_text_that_both_patterns_match(one: str, other: str, *, expected: bool) -> None:
     assert overlap(one.lower(), other.lower()) is expected
     assert overlap(other.lower(), one.lower()) is expected
 
 
-def test_no_role_may_write_what_the_watchdog_watches_or_read_what_it_guards(allowed):
+def test_no_role_may_write_what_the_watchdog_watches_or_read_what_it_guards(allowed: tuple[Any, ...]) -> None:
     crossed = [
         (permission.role, permission.action, pattern)
         for permission in allowed
@@ -75,7 +77,7 @@ def test_no_role_may_write_what_the_watchdog_watches_or_read_what_it_guards(allo
     assert not crossed
 
 
-def test_the_reader_may_make_every_read_that_the_code_makes_and_no_other(allowed):
+def test_the_reader_may_make_every_read_that_the_code_makes_and_no_other(allowed: tuple[Any, ...]) -> None:
     services = {permission.split(":")[0] for _, permission in PERMISSIONS}
     granted = {
         permission.action
@@ -87,16 +89,16 @@ def test_the_reader_may_make_every_read_that_the_code_makes_and_no_other(allowed
     assert granted == {permission for _, permission in PERMISSIONS}
 
 
-def test_no_action_is_a_pattern(allowed):
+def test_no_action_is_a_pattern(allowed: tuple[Any, ...]) -> None:
     assert not {permission.action for permission in allowed if set(permission.action) & set("*?")}
 
 
-def test_every_resource_is_scoped_where_aws_allows_it(allowed):
+def test_every_resource_is_scoped_where_aws_allows_it(allowed: tuple[Any, ...]) -> None:
     loose = {permission.action for permission in allowed if permission.resource == "*"}
     assert loose == set(UNSCOPED)
 
 
-def test_every_role_stays_in_its_own_account(allowed):
+def test_every_role_stays_in_its_own_account(allowed: tuple[Any, ...]) -> None:
     """Either the ARN names the account or one of our resources, or a condition does."""
     for permission in allowed:
         if permission.resource == "*" or permission.resource.startswith("${"):
@@ -107,7 +109,7 @@ def test_every_role_stays_in_its_own_account(allowed):
         assert own or conditioned, permission
 
 
-def test_the_reader_reads_buckets_of_its_own_account_only(allowed):
+def test_the_reader_reads_buckets_of_its_own_account_only(allowed: tuple[Any, ...]) -> None:
     buckets = [row for row in allowed if row.action.startswith("s3:") and row.resource != "*"]
     assert buckets
     for row in buckets:
@@ -123,7 +125,9 @@ def of(allowed: tuple[Any, ...], role: str) -> set[tuple[str, str]]:
     }
 
 
-def test_the_reporter_puts_events_on_the_partners_buses_and_does_nothing_else(home, allowed):
+def test_the_reporter_puts_events_on_the_partners_buses_and_does_nothing_else(
+    home: Any, allowed: tuple[Any, ...]
+) -> None:
     assert of(allowed, "ReporterRole") == {("events:PutEvents", "arn:aws:events:*:*:event-bus/threelocks")}
     (row,) = [row for row in allowed if row.role == "ReporterRole"]
     assert row.condition == {"StringEquals": {"aws:ResourceAccount": [PARTNER]}}
@@ -131,17 +135,17 @@ def test_the_reporter_puts_events_on_the_partners_buses_and_does_nothing_else(ho
     assert trust["Principal"] == {"AWS": "${ReaderRole.Arn}"}
 
 
-def test_without_partners_the_reporter_may_do_nothing_and_the_bus_admits_nobody(home_alone):
+def test_without_partners_the_reporter_may_do_nothing_and_the_bus_admits_nobody(home_alone: Any) -> None:
     assert "Policies" not in home_alone.properties("ReporterRole")
     assert set(home_alone.of_type("AWS::Events::EventBusPolicy")) == {"DefaultBusPolicy"}
 
 
-def test_on_report_has_the_table_its_queue_and_the_topic_only(allowed):
+def test_on_report_has_the_table_its_queue_and_the_topic_only(allowed: tuple[Any, ...]) -> None:
     resources = {resource for _, resource in of(allowed, "OnReportRole")}
     assert resources == {"${ReportQueue.Arn}", "${Table.Arn}", "${AlertTopic}", "${AlertKey.Arn}"}
 
 
-def test_the_sweep_reads_the_table_and_sends_messages(allowed):
+def test_the_sweep_reads_the_table_and_sends_messages(allowed: tuple[Any, ...]) -> None:
     assert of(allowed, "SweepRole") == {
         ("dynamodb:GetItem", "${Table.Arn}"),
         ("dynamodb:Query", "${Table.Arn}"),
@@ -150,12 +154,12 @@ def test_the_sweep_reads_the_table_and_sends_messages(allowed):
     }
 
 
-def test_only_the_reader_may_assume_a_role_and_that_is_the_reporter(allowed):
+def test_only_the_reader_may_assume_a_role_and_that_is_the_reporter(allowed: tuple[Any, ...]) -> None:
     assumes = {(row.role, row.resource) for row in allowed if row.action == "sts:AssumeRole"}
     assert assumes == {("ReaderRole", REPORTER)}
 
 
-def test_roles_that_others_must_name_have_fixed_names(home):
+def test_roles_that_others_must_name_have_fixed_names(home: Any) -> None:
     named = {
         name: f"role{row['Path']}{row['RoleName']}"
         for name, row in home.of_type("AWS::IAM::Role").items()
@@ -168,7 +172,7 @@ def test_roles_that_others_must_name_have_fixed_names(home):
 # --- policies of resources ---
 
 
-def test_the_report_bus_admits_only_the_partners_reporter_with_our_events(home):
+def test_the_report_bus_admits_only_the_partners_reporter_with_our_events(home: Any) -> None:
     policy = home.properties("ReportBusPolicy")
     assert policy["EventBusName"] == "${ReportBus.Name}"
     assert policy["Statement"] == {
@@ -184,13 +188,13 @@ def test_the_report_bus_admits_only_the_partners_reporter_with_our_events(home):
     }
 
 
-def test_the_default_bus_admits_its_own_account_only(home):
+def test_the_default_bus_admits_its_own_account_only(home: Any) -> None:
     statement = home.properties("DefaultBusPolicy")["Statement"]
     assert statement["Principal"] == {"AWS": "arn:aws:iam::111111111111:root"}
 
 
 @pytest.mark.parametrize("stack", ["home", "relay"])
-def test_each_queue_admits_exactly_the_rules_that_send_to_it(stack, request):
+def test_each_queue_admits_exactly_the_rules_that_send_to_it(stack: str, request: pytest.FixtureRequest) -> None:
     template = request.getfixturevalue(stack)
     rules = template.of_type("AWS::Events::Rule")
     senders: dict[str, set[str]] = {}
@@ -217,7 +221,7 @@ def admitted(template: Any) -> dict[str, set[str]]:
 
 
 @pytest.mark.parametrize("stack", ["home", "relay"])
-def test_every_queue_refuses_to_be_reached_without_tls(stack, request):
+def test_every_queue_refuses_to_be_reached_without_tls(stack: str, request: pytest.FixtureRequest) -> None:
     template = request.getfixturevalue(stack)
     refusing = {
         queue
@@ -232,7 +236,9 @@ def test_every_queue_refuses_to_be_reached_without_tls(stack, request):
     assert refusing == {f"${{{name}}}" for name in template.of_type("AWS::SQS::Queue")}
 
 
-def test_the_alert_key_may_be_used_by_the_publishing_roles_and_by_nobody_else(home, allowed):
+def test_the_alert_key_may_be_used_by_the_publishing_roles_and_by_nobody_else(
+    home: Any, allowed: tuple[Any, ...]
+) -> None:
     statements = home.properties("AlertKey")["KeyPolicy"]["Statement"]
     using = [row for row in statements if any(uses(action) for action in listed(row["Action"]))]
     (statement,) = using
@@ -255,14 +261,14 @@ def listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def test_each_publisher_may_publish_by_the_topics_policy_too(home, allowed):
+def test_each_publisher_may_publish_by_the_topics_policy_too(home: Any, allowed: tuple[Any, ...]) -> None:
     statements = home.properties("AlertTopicPolicy")["PolicyDocument"]["Statement"]
     (statement,) = [row for row in statements if row["Effect"] == "Allow"]
     publishers = {row.role for row in allowed if row.action == "sns:Publish"}
     assert set(statement["Principal"]["AWS"]) == {f"${{{role}.Arn}}" for role in publishers}
 
 
-def test_the_alarm_topic_shares_no_key_and_no_publisher_with_the_alert_topic(home):
+def test_the_alarm_topic_shares_no_key_and_no_publisher_with_the_alert_topic(home: Any) -> None:
     assert "KmsMasterKeyId" in home.properties("AlertTopic")
     assert "KmsMasterKeyId" not in home.properties("AlarmTopic")
     statements = home.properties("AlarmTopicPolicy")["PolicyDocument"]["Statement"]

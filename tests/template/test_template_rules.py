@@ -18,7 +18,9 @@ API_CALL, SERVICE_EVENT = "AWS API Call via CloudTrail", "AWS Service Event via 
 
 
 @pytest.mark.parametrize("stack", ["home", "home_alone", "relay"])
-def test_every_rule_is_enabled_and_has_targets_with_retries_and_a_dead_letter_queue(stack, request):
+def test_every_rule_is_enabled_and_has_targets_with_retries_and_a_dead_letter_queue(
+    stack: str, request: pytest.FixtureRequest
+) -> None:
     rules = request.getfixturevalue(stack).of_type("AWS::Events::Rule")
     assert rules
     for name, rule in rules.items():
@@ -30,7 +32,7 @@ def test_every_rule_is_enabled_and_has_targets_with_retries_and_a_dead_letter_qu
             assert target["DeadLetterConfig"]["Arn"], name
 
 
-def test_change_rules_stand_on_the_default_bus_and_send_to_the_change_queue(home):
+def test_change_rules_stand_on_the_default_bus_and_send_to_the_change_queue(home: Any) -> None:
     for name, rule in home.of_type("AWS::Events::Rule").items():
         if name in {"ReportRule", "SweepSchedule"}:
             continue
@@ -38,7 +40,7 @@ def test_change_rules_stand_on_the_default_bus_and_send_to_the_change_queue(home
         assert [target["Arn"] for target in rule["Targets"]] == ["${ChangeQueue.Arn}"], name
 
 
-def test_reports_come_by_their_own_bus_to_their_own_queue(home):
+def test_reports_come_by_their_own_bus_to_their_own_queue(home: Any) -> None:
     rule = home.properties("ReportRule")
     assert rule["EventBusName"] == "${ReportBus.Name}"
     assert [target["Arn"] for target in rule["Targets"]] == ["${ReportQueue.Arn}"]
@@ -46,13 +48,13 @@ def test_reports_come_by_their_own_bus_to_their_own_queue(home):
 
 
 @pytest.mark.parametrize("stack", ["home", "relay"])
-def test_every_pattern_is_within_the_quota(stack, request):
+def test_every_pattern_is_within_the_quota(stack: str, request: pytest.FixtureRequest) -> None:
     for name, pattern in request.getfixturevalue(stack).patterns().items():
         assert len(json.dumps(pattern, separators=(",", ":"))) <= LONGEST_PATTERN, name
 
 
 @pytest.mark.parametrize("stack", ["home", "relay"])
-def test_patterns_use_only_exact_values_exists_and_prefix(stack, request):
+def test_patterns_use_only_exact_values_exists_and_prefix(stack: str, request: pytest.FixtureRequest) -> None:
     def operators(node: Any) -> set[str]:
         if isinstance(node, dict):
             return set().union(*(operators(inner) for inner in node.values()))
@@ -63,7 +65,9 @@ def test_patterns_use_only_exact_values_exists_and_prefix(stack, request):
 
 
 @pytest.mark.parametrize("stack", ["home", "relay"])
-def test_change_rules_match_successful_calls_of_their_own_account_only(stack, request):
+def test_change_rules_match_successful_calls_of_their_own_account_only(
+    stack: str, request: pytest.FixtureRequest
+) -> None:
     template = request.getfixturevalue(stack)
     account = {"home": OWNER, "relay": "222222222222"}[stack]
     for name, pattern in template.patterns().items():
@@ -85,15 +89,15 @@ def named(patterns: dict[str, Any], detail_type: str) -> set[tuple[str, str]]:
     }
 
 
-def test_the_rules_and_the_code_know_the_same_api_calls(home):
+def test_the_rules_and_the_code_know_the_same_api_calls(home: Any) -> None:
     assert named(home.patterns(), API_CALL) == set(EVENTS) - SERVICE_EVENTS
 
 
-def test_the_rules_and_the_code_know_the_same_service_events(home):
+def test_the_rules_and_the_code_know_the_same_service_events(home: Any) -> None:
     assert named(home.patterns(), SERVICE_EVENT) == SERVICE_EVENTS
 
 
-def test_no_event_name_stands_in_two_rules(home):
+def test_no_event_name_stands_in_two_rules(home: Any) -> None:
     rows = [
         (pattern["detail-type"][0], pattern["detail"]["eventSource"][0], name)
         for pattern in home.patterns().values()
@@ -103,20 +107,20 @@ def test_no_event_name_stands_in_two_rules(home):
     assert len(rows) == len(set(rows))
 
 
-def test_the_relay_forwards_exactly_what_the_home_stack_knows_of_iam(home_of_consumer, relay):
+def test_the_relay_forwards_exactly_what_the_home_stack_knows_of_iam(home_of_consumer: Any, relay: Any) -> None:
     of_iam = {name: row for name, row in home_of_consumer.patterns().items() if row["source"] == ["aws.iam"]}
     assert set(of_iam) == IAM_RULES
     assert relay.patterns() == of_iam
 
 
-def test_the_relay_sends_to_the_default_bus_of_the_home_region_in_the_same_account(relay):
+def test_the_relay_sends_to_the_default_bus_of_the_home_region_in_the_same_account(relay: Any) -> None:
     for name, rule in relay.of_type("AWS::Events::Rule").items():
         (target,) = rule["Targets"]
         assert target["Arn"] == "arn:aws:events:eu-west-1:222222222222:event-bus/default", name
         assert target["RoleArn"] == "${RelayRole.Arn}", name
 
 
-def test_a_relay_in_its_own_home_region_has_no_rule_to_send_events_in_circles(relay_at_home):
+def test_a_relay_in_its_own_home_region_has_no_rule_to_send_events_in_circles(relay_at_home: Any) -> None:
     assert not relay_at_home.of_type("AWS::Events::Rule")
 
 
@@ -132,7 +136,9 @@ def matching(template: Any, event: dict[str, Any]) -> set[str]:
     return {name for name, pattern in template.patterns().items() if matches(pattern, event)}
 
 
-def test_each_event_file_matches_exactly_one_rule_of_its_account(home, home_of_consumer, event_files):
+def test_each_event_file_matches_exactly_one_rule_of_its_account(
+    home: Any, home_of_consumer: Any, event_files: dict[str, dict[str, Any]]
+) -> None:
     homes = {OWNER: home, "222222222222": home_of_consumer}
     wrong = {
         name: hit for name, event in event_files.items() if len(hit := matching(homes[account_of(event)], event)) != 1
@@ -140,17 +146,21 @@ def test_each_event_file_matches_exactly_one_rule_of_its_account(home, home_of_c
     assert not wrong
 
 
-def test_each_rule_has_an_event_file(home, home_of_consumer, event_files):
+def test_each_rule_has_an_event_file(home: Any, home_of_consumer: Any, event_files: dict[str, dict[str, Any]]) -> None:
     hit = {name for event in event_files.values() for name in matching(home, event) | matching(home_of_consumer, event)}
     assert hit == set(home.patterns())
 
 
-def test_the_relay_matches_the_event_files_of_iam_and_no_other(relay, event_files):
+def test_the_relay_matches_the_event_files_of_iam_and_no_other(
+    relay: Any, event_files: dict[str, dict[str, Any]]
+) -> None:
     relayed = {name for name, event in event_files.items() if matching(relay, event)}
     assert relayed == {name for name, event in event_files.items() if event["source"] == "aws.iam"}
 
 
-def test_no_rule_matches_a_refused_call(home, home_of_consumer, relay, event_files):
+def test_no_rule_matches_a_refused_call(
+    home: Any, home_of_consumer: Any, relay: Any, event_files: dict[str, dict[str, Any]]
+) -> None:
     for name, event in event_files.items():
         if event["source"] == SOURCE:
             continue
@@ -160,13 +170,17 @@ def test_no_rule_matches_a_refused_call(home, home_of_consumer, relay, event_fil
             assert not matching(template, refused), name
 
 
-def test_no_rule_takes_another_accounts_event_for_its_own(home, home_of_consumer, event_files):
+def test_no_rule_takes_another_accounts_event_for_its_own(
+    home: Any, home_of_consumer: Any, event_files: dict[str, dict[str, Any]]
+) -> None:
     others = {OWNER: home_of_consumer, "222222222222": home}
     for name, event in event_files.items():
         if event["source"] != SOURCE:
             assert not matching(others[event["account"]], event), name
 
 
-def test_a_report_of_a_stranger_reaches_the_function_that_counts_it(home, event_files):
+def test_a_report_of_a_stranger_reaches_the_function_that_counts_it(
+    home: Any, event_files: dict[str, dict[str, Any]]
+) -> None:
     forged = {**event_files["partner-report-identity-shut"], "account": "333333333333"}
     assert matching(home, forged) == {"ReportRule"}
