@@ -164,8 +164,8 @@ def compiled(condition: Condition, operator: Operator, lookup: Lookup, *, variab
     """The values of a string or ARN condition as one automaton, and whether a value beside them is unsettled.
 
     A bare `*` under an ARN operator has no six parts: whether it means any ARN is not documented. A variable without a
-    value matches nothing, but may also make the whole statement invalid; a negated operator would make it hold. The same
-    goes for what is no ARN under a negated ARN operator.
+    value matches nothing, but may also make the whole statement invalid: whether a negated operator then holds is
+    unsettled. So it is with what is no ARN under a negated ARN operator.
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html
     """
     parsed = (parse_pattern(value, variables=variables, wildcards=operator.wildcards) for value in condition.values)
@@ -254,8 +254,9 @@ _YEAR = re.compile(r"\d{4}", re.ASCII)  # or so many seconds since 1970: both ar
 
 
 def parse_date(text: str) -> datetime | None:
-    """A date as an instant: ISO 8601 (https://www.w3.org/TR/NOTE-datetime) or seconds since 1970; None for junk, and for
-    four digits, which `compare` leaves unsettled.
+    """A date as an instant: ISO 8601 (https://www.w3.org/TR/NOTE-datetime) or seconds since 1970.
+
+    None for junk, and for four digits, which `compare` leaves unsettled.
     """
     try:
         if _EPOCH.fullmatch(text):
