@@ -42,8 +42,8 @@ class Name:
     partition: str = ""
 
 
-_ACCOUNT = re.compile(r"^\d{12}$")
-_UNIQUE_ID = re.compile(r"^A(?:ROA|IDA|GPA|SIA)[A-Z0-9]{12,}$")
+_ACCOUNT = re.compile(r"[0-9]{12}")
+_UNIQUE_ID = re.compile(r"A(?:ROA|IDA|GPA|SIA)[A-Z0-9]{12,}")
 
 
 def parse_name(entry: PrincipalEntry) -> Name:
@@ -56,9 +56,9 @@ def parse_name(entry: PrincipalEntry) -> Name:
         return Name(Named.CANONICAL_USER, name=entry.value)
     if entry.value == "*":
         return Name(Named.ANYONE)
-    if _ACCOUNT.match(entry.value):
+    if _ACCOUNT.fullmatch(entry.value):
         return Name(Named.ACCOUNT, account=entry.value)
-    if _UNIQUE_ID.match(entry.value):
+    if _UNIQUE_ID.fullmatch(entry.value):
         return Name(Named.UNIQUE_ID, name=entry.value)
     try:
         return _from_arn(Arn.parse(entry.value))
@@ -67,16 +67,17 @@ def parse_name(entry: PrincipalEntry) -> Name:
 
 
 def _from_arn(arn: Arn) -> Name:
-    kind, slash, rest = arn.resource.partition("/")
+    kind, _, rest = arn.resource.partition("/")
+    if not _ACCOUNT.fullmatch(arn.account) or arn.region or set("*?") & set(arn.partition + arn.resource):
+        return Name(Named.NOBODY)
     if arn.service == "iam" and arn.resource == "root":
         return Name(Named.ACCOUNT, account=arn.account, partition=arn.partition)
-    if "*" in arn.resource or "?" in arn.resource or not slash:
-        return Name(Named.NOBODY)
-    if arn.service == "iam" and kind in ("role", "user"):
+    name = rest.rpartition("/")[2]
+    if arn.service == "iam" and kind in ("role", "user") and name:
         caller = CallerKind.ROLE_SESSION if kind == "role" else CallerKind.USER
-        return Name(Named.IDENTITY, arn.account, caller, rest.rpartition("/")[2], partition=arn.partition)
-    if arn.service == "sts" and kind == "assumed-role" and rest.count("/") == 1:
-        role, _, session = rest.partition("/")
+        return Name(Named.IDENTITY, arn.account, caller, name, partition=arn.partition)
+    role, _, session = rest.partition("/")
+    if arn.service == "sts" and kind == "assumed-role" and role and session and "/" not in session:
         return Name(Named.SESSION, arn.account, CallerKind.ROLE_SESSION, role, session, arn.partition)
     return Name(Named.NOBODY)
 
