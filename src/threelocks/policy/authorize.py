@@ -107,15 +107,20 @@ def authorize(request: Request, policies: Policies) -> Decision:
 
 def _layers(request: Request, policies: Policies) -> Iterable[LayerAnswer]:
     for layer, documents in _documents(policies):
-        if layer not in _OF_THE_CALLER or request.caller.kind in _WITH_POLICIES:
+        if layer not in _OF_THE_CALLER or request.caller.kind in _SUBJECT_TO[layer]:
             yield _answer(layer, documents, request)
     if policies.restrict_public and _is_cut_off(request):
         yield LayerAnswer(Layer.PUBLIC_ACCESS_BLOCK, Truth.YES, Truth.YES)
 
 
-_WITH_POLICIES = (CallerKind.ROLE_SESSION, CallerKind.USER, CallerKind.ROOT)
 _CALLER_SIDE = (Layer.IDENTITY_POLICY, Layer.PERMISSIONS_BOUNDARY, Layer.SESSION_POLICY)
 _OF_THE_CALLER = (*_CALLER_SIDE, Layer.SERVICE_CONTROL_POLICY)
+# A root user has no identity policies: all is allowed to it but for what its organization and the resource's side say.
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic_policy-eval-basics-single.html
+_SUBJECT_TO = {
+    **dict.fromkeys(_CALLER_SIDE, (CallerKind.ROLE_SESSION, CallerKind.USER)),
+    Layer.SERVICE_CONTROL_POLICY: (CallerKind.ROLE_SESSION, CallerKind.USER, CallerKind.ROOT),
+}
 
 
 def _documents(policies: Policies) -> Iterable[tuple[Layer, tuple[Document, ...]]]:
