@@ -106,7 +106,7 @@ def authorize(request: Request, policies: Policies) -> Decision:
 
 
 def _layers(request: Request, policies: Policies) -> Iterable[LayerAnswer]:
-    for layer, documents in _documents(policies):
+    for layer, documents in _documents(request, policies):
         if layer not in _OF_THE_CALLER or request.caller.kind in _SUBJECT_TO[layer]:
             yield _answer(layer, documents, request)
     if policies.restrict_public and _is_cut_off(request):
@@ -123,19 +123,27 @@ _SUBJECT_TO = {
 }
 
 
-def _documents(policies: Policies) -> Iterable[tuple[Layer, tuple[Document, ...]]]:
+def _documents(request: Request, policies: Policies) -> Iterable[tuple[Layer, tuple[Document, ...]]]:
     """The documents of each layer that is asked; every level of an organization is a layer of its own."""
     single = (
         (Layer.IDENTITY_POLICY, policies.identity),
         (Layer.PERMISSIONS_BOUNDARY, _alone(policies.boundary)),
         (Layer.SESSION_POLICY, policies.session),
         *((Layer.SERVICE_CONTROL_POLICY, level) for level in policies.scps),
-        *((Layer.RESOURCE_CONTROL_POLICY, level) for level in policies.rcps),
+        *((Layer.RESOURCE_CONTROL_POLICY, level) for level in (() if _beyond_rcps(request) else policies.rcps)),
         (Layer.VPC_ENDPOINT_POLICY, _alone(policies.endpoint)),
         (Layer.RESOURCE_POLICY, policies.resource),
         (Layer.GRANT, _alone(policies.grants)),
     )
     return ((layer, documents) for layer, documents in single if documents is not None)
+
+
+def _beyond_rcps(request: Request) -> bool:
+    """Retiring a grant is the one action on a customer's key that no resource control policy limits.
+
+    https://docs.aws.amazon.com/organizations/latest/userguide/orgs_manage_policies_rcps.html
+    """
+    return request.action.lower() == "kms:retiregrant"
 
 
 def _alone(document: Document | None) -> tuple[Document, ...] | None:
@@ -250,7 +258,7 @@ def _lacking(request: Request, policies: Policies) -> set[str]:
     """Condition keys that some statement asks for and the request does not carry."""
     return {
         condition.key
-        for _, documents in _documents(policies)
+        for _, documents in _documents(request, policies)
         for document in documents
         for statement in document.statements
         for condition in statement.conditions
