@@ -13,7 +13,7 @@ from enum import StrEnum
 from threelocks.policy.condition import Lookup, holds, is_multivalued
 from threelocks.policy.document import Document, Effect, Statement
 from threelocks.policy.pattern import Variable, glob, parse_pattern
-from threelocks.policy.principal import Named, names, parse_name, speaks_of
+from threelocks.policy.principal import Name, Named, names, parse_name, speaks_of
 from threelocks.policy.request import CallerKind, Request
 from threelocks.policy.truth import Truth
 
@@ -299,9 +299,9 @@ def _inside_account(request: Request, layers: tuple[LayerAnswer, ...]) -> list[t
     named = dict.fromkeys(Named, Truth.NO)
     for layer in (Layer.RESOURCE_POLICY, Layer.GRANT):
         for statement in of[layer].allowing if layer in of else ():
-            strength, truth = _strength(statement, request, layer)
-            named[strength] = max(named[strength], truth)
-    itself = max(named[Named.SESSION], named[Named.SERVICE])
+            for strength, truth in _strengths(statement, request, layer):
+                named[strength] = max(named[strength], truth)
+    itself = named[Named.SESSION]
     role = min(named[Named.IDENTITY], limits)
     # Whether `*` names the session itself is not documented: the limits then leave it unsettled.
     anyone = min(named[Named.ANYONE], max(limits, Truth.MAYBE))
@@ -311,15 +311,32 @@ def _inside_account(request: Request, layers: tuple[LayerAnswer, ...]) -> list[t
     return [(max(itself, role, anyone, delegated), Layer.RESOURCE_POLICY)]
 
 
-def _strength(statement: Statement, request: Request, layer: Layer) -> tuple[Named, Truth]:
-    """How exactly an allowing statement names the caller: users as exactly as sessions."""
+def _strengths(statement: Statement, request: Request, layer: Layer) -> Iterable[tuple[Named, Truth]]:
+    """How exactly each entry of an allowing statement names the caller, and whether it surely does."""
     truth = matches(statement, request, layer)
     if statement.not_principal:
-        return Named.ANYONE, truth
-    listed = [name for name in map(parse_name, statement.principals or ()) if names(name, request.caller)]
-    best = max((name.named for name in listed), default=Named.NOBODY)
-    if best is Named.IDENTITY and request.caller.kind is CallerKind.USER:
-        best = Named.SESSION
-    if best is Named.ACCOUNT and request.caller.kind is CallerKind.ROOT:
-        best = Named.SESSION  # for the root user the account's ARN is its own
-    return best, truth
+        yield Named.ANYONE, truth
+        return
+    for name in map(parse_name, statement.principals or ()):
+        covered = names(name, request.caller)
+        if covered is not Truth.NO:
+            yield _strength(name, statement, request.caller.kind), min(truth, covered)
+
+
+def _strength(name: Name, statement: Statement, kind: CallerKind) -> Named:
+    """Users are named as exactly as sessions are, a root user by its account, and a unique id is its role or user.
+
+    Anyone with a condition on `aws:PrincipalArn` is as good as the session itself.
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html
+    """
+    named = _SAME_AS.get(name.named, name.named)
+    if named is Named.IDENTITY and kind is CallerKind.USER:
+        return Named.SESSION
+    if named is Named.ACCOUNT and kind is CallerKind.ROOT:
+        return Named.SESSION
+    if named is Named.ANYONE and any(condition.key == "aws:principalarn" for condition in statement.conditions):
+        return Named.SESSION
+    return named
+
+
+_SAME_AS = {Named.UNIQUE_ID: Named.IDENTITY, Named.CANONICAL_USER: Named.ACCOUNT}
