@@ -96,7 +96,8 @@ def authorize(request: Request, policies: Policies) -> Decision:
         if answer.deny is Truth.MAYBE:
             return Decision(Outcome.UNKNOWN, answer.layer, answer.denying, lacking, layers)
     if allowed is Truth.MAYBE:
-        maybe = tuple(s for answer in layers if answer.layer is blocking for s in answer.allowing)
+        undecided = (a for a in layers if a.layer is blocking and a.allow is Truth.MAYBE)
+        maybe = tuple(statement for answer in undecided for statement in answer.allowing)
         return Decision(Outcome.UNKNOWN, blocking, maybe, lacking, layers)
     statements = tuple(statement for answer in layers for statement in answer.allowing)
     return Decision(Outcome.ALLOWED, None, statements, lacking, layers)
@@ -114,6 +115,7 @@ def _layers(request: Request, policies: Policies) -> Iterable[LayerAnswer]:
 
 
 _CALLER_SIDE = (Layer.IDENTITY_POLICY, Layer.PERMISSIONS_BOUNDARY, Layer.SESSION_POLICY)
+_LIMITS = (Layer.PERMISSIONS_BOUNDARY, Layer.SESSION_POLICY)
 _OF_THE_CALLER = (*_CALLER_SIDE, Layer.SERVICE_CONTROL_POLICY)
 # A root user has no identity policies: all is allowed to it but for what its organization and the resource's side say.
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic_policy-eval-basics-single.html
@@ -293,8 +295,7 @@ def _inside_account(request: Request, layers: tuple[LayerAnswer, ...]) -> list[t
     unsaid; one that names the role is.
     """
     of = {answer.layer: answer for answer in layers}
-    caller_side = [of[layer].allow for layer in (Layer.PERMISSIONS_BOUNDARY, Layer.SESSION_POLICY) if layer in of]
-    limits = min(caller_side, default=Truth.YES)
+    limits = min((of[layer].allow for layer in _LIMITS if layer in of), default=Truth.YES)
     identity = of[Layer.IDENTITY_POLICY].allow if Layer.IDENTITY_POLICY in of else Truth.YES
     named = dict.fromkeys(Named, Truth.NO)
     for layer in (Layer.RESOURCE_POLICY, Layer.GRANT):
@@ -308,7 +309,12 @@ def _inside_account(request: Request, layers: tuple[LayerAnswer, ...]) -> list[t
     delegated = min(identity, limits)
     if request.action.lower().startswith("kms:"):
         delegated = min(delegated, max(named[Named.ACCOUNT], named[Named.ANYONE]))
-    return [(max(itself, role, anyone, delegated), Layer.RESOURCE_POLICY)]
+    blamed = (
+        *((a.allow, a.layer) for a in layers if a.layer in _LIMITS and max(identity, named[Named.IDENTITY]) > a.allow),
+        *((a.allow, a.layer) for a in layers if a.layer is Layer.IDENTITY_POLICY),
+    )
+    allowed = max(itself, role, anyone, delegated)
+    return [(allowed, next((layer for truth, layer in blamed if truth <= allowed), Layer.RESOURCE_POLICY))]
 
 
 def _strengths(statement: Statement, request: Request, layer: Layer) -> Iterable[tuple[Named, Truth]]:
