@@ -226,12 +226,18 @@ def _about_action(statement: Statement, action: str) -> Truth:
 
 
 def _about_resource(statement: Statement, request: Request) -> Truth:
-    """Resources know case. A statement without Resource or NotResource has no effect."""
+    """Resources know case. A statement without Resource or NotResource has no effect.
+
+    A variable without a value matches nothing, but may also make the whole statement invalid: NotResource is unsettled.
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html
+    """
     if statement.resources is None:
         return Truth.NO
     parsed = (parse_pattern(text, variables=statement.variables) for text in statement.resources)
     bound = tuple(p for p in (pattern.bind(_lookup(request)) for pattern in parsed) if p is not None)
-    return Truth.of(glob(bound).matches(request.resource) != statement.not_resource)
+    truth = Truth.of(glob(bound).matches(request.resource) != statement.not_resource)
+    unresolved = len(bound) < len(statement.resources)
+    return min(truth, Truth.MAYBE) if statement.not_resource and unresolved else truth
 
 
 def _lookup(request: Request) -> Lookup:
