@@ -1,0 +1,375 @@
+"""The `threelocks` command: check a contract file, apply it, and judge a share offline.
+
+Exit status: 0 done, and for `check` the share is intact; 1 it is shut, wide or at risk; 2 bad usage or input; 3 nothing
+worse is known, but something could not be read. What went wrong is told on stderr, with what to do next.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from threelocks import contract as contracts
+from threelocks.contract import Contract
+from threelocks.finding import Finding, Headline, Kind, Verdict, headline
+from threelocks.judge import judge as judge_locks
+from threelocks.problems import BadContractError, Problem
+from threelocks.report import encode
+from threelocks.spelling import shown
+
+if TYPE_CHECKING:  # boto3 takes long to import, and only `apply` calls AWS
+    import boto3
+
+Judge = Callable[..., Verdict]
+
+LARGEST_FILE = 1_000_000  # bytes; a contract has a few hundred
+STACK = "threelocks"
+INTACT, OFF, USAGE, UNREAD = 0, 1, 2, 3
+
+
+class UsageError(Exception):
+    """What was asked cannot be done; the text says what to do instead."""
+
+
+# --- Contract files ---
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML in which a value is the text that is written, or nothing.
+
+    YAML 1.1 would read `on` as true, an account id as a number and one with a leading zero as octal. A field twice is
+    refused, since the second would win silently; so are anchors, for which a contract has no use.
+    """
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 - PyYAML's own form
+        start: [(tag, shape) for tag, shape in resolvers if tag == "tag:yaml.org,2002:null"]
+        for start, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            event = self.peek_event()  # type: ignore[no-untyped-call] # the stubs lack it
+            raise yaml.MarkedYAMLError(
+                problem="an alias (`*`) stands here; write the value out", problem_mark=event.start_mark
+            )
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002 - PyYAML's signature
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                continue
+            if key.value in seen:
+                raise yaml.MarkedYAMLError(
+                    problem=f"{shown(key.value)} stands here a second time; leave one of them out",
+                    problem_mark=key.start_mark,
+                )
+            seen.add(key.value)
+        return super().construct_mapping(node, deep=deep)
+
+
+def load(path: Path) -> Contract:
+    """The contract in a file. Raises BadContractError, which names the file, with every problem."""
+    return parse_yaml(_read(path), file=str(path))
+
+
+def parse_yaml(text: str, *, file: str) -> Contract:
+    """The contract in a YAML text. Raises BadContractError."""
+    try:
+        raw = yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader with less in it
+    except yaml.MarkedYAMLError as error:
+        raise BadContractError([Problem(_place(error), f"{error.problem}")], file=file) from error
+    except (yaml.YAMLError, RecursionError) as error:
+        raise BadContractError(
+            [Problem("", f"is not YAML that can be read: {_first_line(error)}")], file=file
+        ) from error
+    return contracts.parse(raw, file=file)
+
+
+def _place(error: yaml.MarkedYAMLError) -> str:
+    mark = error.problem_mark or error.context_mark
+    return f"line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+
+
+def _read(path: Path) -> str:
+    try:
+        if path.stat().st_size > LARGEST_FILE:
+            raise UsageError(f"{shown(str(path))} is larger than {LARGEST_FILE} bytes; name the right file")
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{shown(str(path))} is not UTF-8 text (byte {error.start}); save it as UTF-8") from error
+    except OSError as error:
+        raise UsageError(
+            f"cannot read {shown(str(path))}: {_first_line(error.strerror or error)}; name a file"
+        ) from error
+
+
+def _first_line(error: object) -> str:
+    return str(error).strip().partition("\n")[0].lower()
+
+
+def _load_all(paths: Sequence[Path]) -> list[Contract]:
+    """Every contract, or every file's problems at once."""
+    loaded, failures = [], []
+    for path in paths:
+        try:
+            loaded.append(load(path))
+        except (BadContractError, UsageError) as error:
+            failures.append(str(error))
+    if failures:
+        raise UsageError("\n".join(failures))
+    names = [contract.name for contract in loaded]
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        raise UsageError(f"two of the files are contracts called `{name}`; give each its own name")
+    return loaded
+
+
+# --- threelocks validate ---
+
+
+def validate(arguments: argparse.Namespace) -> int:
+    for path, contract in zip(arguments.files, _load_all(arguments.files), strict=True):
+        print(f"{path}: `{contract.name}` is sound, with terms {contract.digest[:12]}")
+    return INTACT
+
+
+# --- threelocks apply ---
+
+
+def apply(arguments: argparse.Namespace) -> int:
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - only this command calls AWS
+
+    wanted = _load_all(arguments.files)
+    try:
+        return _apply(arguments, wanted)
+    except (BotoCoreError, ClientError) as error:
+        raise UsageError(f"{_first_line(error)}; {_advice(error)}") from error
+
+
+def _apply(arguments: argparse.Namespace, wanted: list[Contract]) -> int:
+    import boto3  # noqa: PLC0415 - see above
+
+    session = boto3.Session(profile_name=arguments.profile, region_name=arguments.region)
+    account = _account(session, wanted[0])
+    _refuse_strangers(wanted, account)
+    for contract in wanted:
+        _apply_one(arguments, session, account, contract)
+    return INTACT
+
+
+def _account(session: boto3.Session, contract: Contract) -> str:
+    """Whose credentials these are."""
+    region = session.region_name or contract.owner.home_region
+    return str(session.client("sts", region_name=region).get_caller_identity()["Account"])
+
+
+def _refuse_strangers(wanted: list[Contract], account: str) -> None:
+    for contract in wanted:
+        if contract.party(account) is None:
+            parties = ", ".join(f"`{party.account}` ({party.name})" for party in contract.parties)
+            raise UsageError(
+                f"the credentials are of account `{account}`, which has no part in `{contract.name}`; use --profile "
+                f"with one of {parties}"
+            )
+
+
+def _apply_one(arguments: argparse.Namespace, session: boto3.Session, account: str, contract: Contract) -> None:
+    from threelocks.aws.session import Clients  # noqa: PLC0415 - see above
+    from threelocks.aws.store import DynamoStore  # noqa: PLC0415 - see above
+
+    party = contract.party(account)
+    assert party is not None  # strangers were refused
+    # An explicit region wins; the profile's own default says nothing of where the watchdog lives.
+    region = arguments.region or party.home_region
+    table = arguments.table or _table(session, region, arguments.stack)
+    store = DynamoStore(Clients(session=session), table=table, account=account, region=region)
+    news = list(_news(store.contract(contract.name), contract))
+    for line in news:
+        print(f"{contract.name}: {line}")
+    if not news:
+        print(f"{contract.name}: unchanged in `{table}` of account {account}, {region}")
+    elif arguments.dry_run:
+        print(f"{contract.name}: would be applied to `{table}` of account {account}, {region}")
+    else:
+        store.apply(contract)
+        print(f"{contract.name}: applied to `{table}` of account {account}, {region}; the next sweep checks it,")
+        print(f"  or now: {_recheck(arguments, region, contract)}")
+
+
+def _recheck(arguments: argparse.Namespace, region: str, contract: Contract) -> str:
+    profile = f" --profile {arguments.profile}" if arguments.profile else ""
+    payload = json.dumps({"contract": contract.name})
+    return (
+        f"aws lambda invoke --function-name {arguments.stack}-recheck --region {region}{profile} "
+        f"--cli-binary-format raw-in-base64-out --payload '{payload}' /dev/stdout"
+    )
+
+
+def _table(session: boto3.Session, region: str, stack: str) -> str:
+    """The table's name, from the outputs of the stack of template.yaml."""
+    stacks = session.client("cloudformation", region_name=region).describe_stacks(StackName=stack)["Stacks"]
+    outputs = {output["OutputKey"]: output["OutputValue"] for found in stacks for output in found.get("Outputs", [])}
+    if "TableName" not in outputs:
+        raise UsageError(f"the stack `{stack}` in `{region}` has no output TableName; name the watchdog's with --stack")
+    return outputs["TableName"]
+
+
+def _news(old: Contract | None, new: Contract) -> Iterator[str]:
+    """What applying changes, a line for each field."""
+    if old is None:
+        yield "new"
+        return
+    before, after = old.model_dump(mode="json"), new.model_dump(mode="json")
+    for field in after:
+        if before[field] != after[field]:
+            yield f"{field}: {json.dumps(before[field])} becomes {json.dumps(after[field])}"
+
+
+# By the words of AWS's error code or of botocore's exception.
+_ADVICE = (
+    ("NoCredentials", "name a profile with --profile, or sign in"),
+    ("Profile", "name one that `aws configure list-profiles` shows"),
+    ("Expired", "sign in again"),
+    ("Token", "sign in again"),
+    ("AccessDenied", "use a profile that may call it"),
+    (
+        "ValidationError",
+        "deploy template.yaml there first, or name the stack with --stack and its region with --region",
+    ),
+    ("ResourceNotFound", "name the table that the stack's output TableName shows"),
+    ("NoRegion", "name the watchdog's region with --region"),
+    ("EndpointConnection", "look whether the region is right and the network up"),
+)
+
+
+def _advice(error: Exception) -> str:
+    response: dict[str, Any] = getattr(error, "response", {})
+    code = response.get("Error", {}).get("Code", "") or type(error).__name__
+    return next((advice for word, advice in _ADVICE if word in code), "mend that and try again")
+
+
+# --- threelocks check ---
+
+
+def check(arguments: argparse.Namespace, *, judge: Judge) -> int:
+    contract = load(arguments.contract)
+    verdicts = _judge(contract, arguments.snapshot, judge)
+    kinds = frozenset(kind for verdict in verdicts for kind in verdict.kinds)
+    if arguments.json:
+        print(json.dumps(_as_json(contract, verdicts, kinds), indent=2, ensure_ascii=False))
+    else:
+        print("\n".join(_as_text(contract, verdicts, kinds)))
+    return _STATUS.get(headline(kinds), OFF)
+
+
+def _judge(contract: Contract, path: Path, judge: Judge) -> tuple[Verdict, ...]:
+    """Each party's verdict on its own locks, knowing the facts that the others state, as their reports would."""
+    from threelocks.aws import snapshot  # noqa: PLC0415 - brings botocore, for its errors
+
+    try:
+        observations = snapshot.load(path, contract, now=lambda: datetime.now(UTC))
+    except snapshot.SnapshotError as error:
+        raise UsageError(str(error)) from error
+    alone = [judge(contract, (), observation, {}) for observation in observations]
+    stated = {verdict.account: dict(verdict.facts) for verdict in alone}
+    return tuple(
+        judge(contract, (), observation, _facts_of_others(stated, observation.account)) for observation in observations
+    )
+
+
+def _facts_of_others(stated: dict[str, dict[str, str]], account: str) -> dict[str, str]:
+    return {name: value for other, facts in stated.items() if other != account for name, value in facts.items()}
+
+
+_STATUS = {Headline.INTACT: INTACT, Headline.UNKNOWN: UNREAD}
+
+
+def _as_json(contract: Contract, verdicts: Sequence[Verdict], kinds: frozenset[Kind]) -> dict[str, Any]:
+    return {
+        "contract": contract.name,
+        "digest": contract.digest,
+        "headline": headline(kinds),
+        "verdicts": [json.loads(encode(verdict)) for verdict in verdicts],
+    }
+
+
+def _as_text(contract: Contract, verdicts: Sequence[Verdict], kinds: frozenset[Kind]) -> Iterator[str]:
+    yield f"{headline(kinds)}: {contract.name}, {contract.role} reads s3://{contract.bucket.name}"
+    for state in (state for verdict in verdicts for state in verdict.locks):
+        yield f"  {state.lock:16} {state.account}  {', '.join(state.kinds) or 'open, and no wider than agreed'}"
+    for finding in (finding for verdict in verdicts for finding in verdict.findings):
+        yield ""
+        yield from _finding_text(finding)
+    remarks = dict.fromkeys(remark for verdict in verdicts for remark in verdict.remarks)
+    if remarks:
+        yield ""
+    yield from (f"note: {remark}" for remark in remarks)
+
+
+def _finding_text(finding: Finding) -> Iterator[str]:
+    yield f"{finding.kind}: {finding.code} ({finding.lock}, account {finding.account})"
+    yield f"  {finding.detail}"
+    if finding.witness:
+        witness = finding.witness
+        yield f"  for example: {witness.principal} calls {witness.action} on {witness.resource}"
+        yield from (f"    with {key} = {', '.join(values) or 'absent'}" for key, values in witness.context)
+    for statement in finding.statements:
+        sid = f" `{statement.sid}`" if statement.sid else ""
+        yield f"  {statement.document}, statement {statement.index + 1}{sid}:"
+        yield f"    {statement.text}"
+    if finding.remedy:
+        yield f"  account {finding.remedy.account} must act: {finding.remedy.sentence}"
+        yield from (f"    {line}" for line in (finding.remedy.statement or "").splitlines())
+        yield from (f"    {line}" for line in finding.remedy.commands)
+
+
+# --- The command line ---
+
+
+def _parser(judge: Judge) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="threelocks", description="Watches one S3 bucket shared across AWS accounts.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    one = commands.add_parser("validate", help="tell everything that is wrong with contract files")
+    one.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    one.set_defaults(run=validate)
+
+    two = commands.add_parser("apply", help="store contracts in the table of the account whose credentials are used")
+    two.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    two.add_argument("--profile", help="whose credentials to use, from your AWS configuration")
+    two.add_argument("--region", help="where the watchdog is deployed; else the party's home_region")
+    where = two.add_mutually_exclusive_group()
+    where.add_argument("--table", help="the table's name; else the stack's output TableName")
+    where.add_argument("--stack", default=STACK, help=f"the watchdog's stack (default: {STACK})")
+    two.add_argument("--dry-run", action="store_true", help="tell what would change, and change nothing")
+    two.set_defaults(run=apply)
+
+    three = commands.add_parser("check", help="judge a share offline, from what AWS answered (see docs/snapshot.md)")
+    three.add_argument("contract", type=Path, metavar="CONTRACT")
+    three.add_argument("--snapshot", required=True, type=Path, metavar="FILE", help="AWS's answers, as JSON")
+    three.add_argument("--json", action="store_true", help="print the verdicts as JSON")
+    three.set_defaults(run=partial(check, judge=judge))
+    return parser
+
+
+def main(argv: Sequence[str] | None = None, *, judge: Judge = judge_locks) -> int:
+    """Run one command; answers its exit status."""
+    arguments = _parser(judge).parse_args(argv)
+    try:
+        status: int = arguments.run(arguments)
+    except (UsageError, BadContractError) as error:
+        print(f"threelocks: {error}" if isinstance(error, UsageError) else str(error), file=sys.stderr)
+        return USAGE
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,138 @@
+"""Puts the parts together: from an environment and a source of clients to what a function calls.
+
+Each part is made when it is first asked for, and kept: a process is one app, a test or a simulation may have several.
+Importing a handler brings neither boto3 nor botocore; the parts that call AWS are imported when they are made.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Any
+
+from threelocks.handlers import environment
+from threelocks.handlers.environment import DeskEnvironment, SweepEnvironment, TableEnvironment, WatchEnvironment
+from threelocks.handlers.telemetry import Telemetry
+from threelocks.judge import judge as judge_locks
+from threelocks.policy.arn import Arn
+from threelocks.ports import Store
+from threelocks.watch import Desk, Judge, Watch
+
+if TYPE_CHECKING:
+    from threelocks.aws.session import ActingSource
+
+TimeLeft = Callable[[], float]
+"""Seconds until the function is cut off."""
+
+Handle = Callable[["App", Any, TimeLeft], dict[str, Any]]
+
+
+def no_limit() -> float:
+    """The time left where nothing is cut off."""
+    return float("inf")
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _new_id() -> str:
+    return str(uuid.uuid4())
+
+
+@dataclass(frozen=True)
+class App:
+    """One function in one account. `variables` is its environment, as the template sets it."""
+
+    variables: Mapping[str, str]
+    clients: ActingSource
+    now: Callable[[], datetime] = field(default=_now)
+    new_id: Callable[[], str] = field(default=_new_id)
+    judge: Judge = field(default=judge_locks)
+
+    def serve(self, handle: Handle, event: Any, context: Any) -> dict[str, Any]:
+        """Handle one invocation, and write out its metrics whatever happens."""
+        self.telemetry.begin(context)
+        try:
+            return handle(self, event, _time_left(context))
+        finally:
+            self.telemetry.flush()
+
+    @cached_property
+    def telemetry(self) -> Telemetry:
+        return Telemetry(self.variables)
+
+    @cached_property
+    def store(self) -> Store:
+        from threelocks.aws.store import DynamoStore  # noqa: PLC0415 - see the module's text
+
+        known = environment.read(TableEnvironment, self.variables)
+        return DynamoStore(self.clients, table=known.table, account=known.account, region=known.region)
+
+    @cached_property
+    def desk(self) -> Desk:
+        from threelocks.aws.publish import SnsMailer  # noqa: PLC0415 - see the module's text
+
+        known = environment.read(DeskEnvironment, self.variables)
+        return Desk(
+            account=known.account,
+            store=self.store,
+            mailer=SnsMailer(self.clients, known.alert_topic),
+            now=self.now,
+            new_id=self.new_id,
+            recheck=known.recheck,
+        )
+
+    @cached_property
+    def watch(self) -> Watch:
+        from threelocks.aws.publish import EventBusReporter  # noqa: PLC0415 - see the module's text
+        from threelocks.aws.read import AwsObserver  # noqa: PLC0415 - see the module's text
+        from threelocks.aws.session import AssumedRole  # noqa: PLC0415 - see the module's text
+
+        known = environment.read(WatchEnvironment, self.variables)
+        reporter = AssumedRole(
+            self.clients,
+            role_arn=known.reporter_role,
+            session_name="threelocks",
+            region=known.region,
+            now=self.now,
+        )
+        return Watch(
+            desk=self.desk,
+            observer=AwsObserver(self.clients, self.now),
+            reporter=EventBusReporter(reporter, partition=Arn.parse(known.reporter_role).partition),
+            judge=self.judge,
+        )
+
+    @cached_property
+    def queue(self) -> tuple[Any, str]:
+        """The SQS client and the URL of the queue of changes."""
+        known = environment.read(SweepEnvironment, self.variables)
+        return self.clients.client("sqs", known.region), known.change_queue
+
+    @property
+    def region(self) -> str:
+        return environment.read(TableEnvironment, self.variables).region
+
+
+def build(variables: Mapping[str, str], clients: ActingSource) -> App:
+    """An app with the real clock, ids and judgement."""
+    return App(dict(variables), clients)
+
+
+@cache
+def process_app() -> App:
+    """The app of this process, made at the first invocation."""
+    from threelocks.aws.session import Clients  # noqa: PLC0415 - see the module's text
+
+    return build(os.environ, Clients())
+
+
+def _time_left(context: Any) -> TimeLeft:
+    """https://docs.aws.amazon.com/lambda/latest/dg/python-context.html"""
+    millis = getattr(context, "get_remaining_time_in_millis", None)
+    return (lambda: millis() / 1000) if millis else no_limit

@@ -1,0 +1,119 @@
+"""Queue of changes -> checks. A batch is collapsed to the contracts that it touches.
+
+A message that cannot be understood is kept, as failed: after its last receive it is a dead letter, which alarms and can
+be read for 14 days. That costs some useless tries and loses nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from threelocks import events
+from threelocks.events import BadEventError, NoChange
+from threelocks.finding import Cause
+from threelocks.handlers.app import App, TimeLeft, no_limit, process_app
+from threelocks.handlers.batch import BadRequestError, Message, failed, messages, read_request
+from threelocks.watch import TransientError, UndeliveredError, UnknownContractError
+
+RESERVE = 15.0  # seconds; no check is begun with less time left, lest the whole batch be cut off and judged again
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One message wants one contract checked."""
+
+    contract: str
+    cause: Cause
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One check, which answers for all the messages that want it."""
+
+    contract: str
+    cause: Cause
+    messages: tuple[Message, ...]
+
+    @property
+    def is_last_try(self) -> bool:
+        return any(message.is_last_try for message in self.messages)
+
+
+def handler(event: Any, context: Any) -> dict[str, Any]:
+    """Lambda's entry. Answers {"batchItemFailures": [...]}."""
+    return process_app().serve(handle, event, context)
+
+
+def handle(app: App, event: Any, time_left: TimeLeft = no_limit) -> dict[str, Any]:
+    """Check every contract that the batch touches, once; answers which messages must come again."""
+    kept: list[str] = []
+    wanted: list[Wanted] = []
+    for message in messages(event):
+        try:
+            wanted += _wanted(app, message)
+        except Exception as error:  # noqa: BLE001 - one message's trouble is not the others'
+            _keep(app, message, error)
+            kept.append(message.id)
+    for check in _collapse(wanted):
+        if time_left() < RESERVE or not _checked(app, check):
+            kept += [message.id for message in check.messages]
+    return failed(kept)
+
+
+def _wanted(app: App, message: Message) -> Iterable[Wanted]:
+    """Raises BadEventError or BadRequestError for a message that no try can mend."""
+    asked = read_request(message.body)
+    if asked:
+        return [Wanted(asked.contract, asked.cause, message)]
+    change = events.read(events.envelope(message.body), account=app.desk.account)
+    if isinstance(change, NoChange):
+        app.telemetry.log.info("no change", reason=change.reason)
+        return []
+    store = app.desk.store
+    names = store.names() if change.everything else store.touching(change.resources)
+    return [Wanted(name, change.cause, message) for name in names]
+
+
+def _keep(app: App, message: Message, error: Exception) -> None:
+    if isinstance(error, BadEventError | BadRequestError):
+        app.telemetry.count("PoisonMessage")
+        app.telemetry.log.error("a message that cannot be understood", message=message.id, reason=str(error))
+    else:
+        app.telemetry.log.error("a message could not be looked up", message=message.id, exc_info=error)
+
+
+def _collapse(wanted: Iterable[Wanted]) -> Iterator[Check]:
+    """One check per contract and kind of cause, with the newest cause.
+
+    Kinds stay apart because a sweep's check is also the heartbeat that other parties wait for, and a change's has
+    somebody to name: neither can stand for the other.
+    """
+    groups: dict[tuple[str, str], list[Wanted]] = {}
+    for one in wanted:
+        groups.setdefault((one.contract, one.cause.kind), []).append(one)
+    for (contract, _), group in groups.items():
+        newest = max(group, key=lambda one: one.cause.at)
+        yield Check(contract, newest.cause, tuple({one.message.id: one.message for one in group}.values()))
+
+
+def _checked(app: App, check: Check) -> bool:
+    """Run a check; False when its messages must come again."""
+    log = app.telemetry.log
+    try:
+        share = app.watch.check(check.contract, check.cause, last_try=check.is_last_try)
+    except UnknownContractError:
+        log.info("the contract was removed meanwhile", contract=check.contract)
+        return True
+    except (TransientError, UndeliveredError) as error:
+        log.warning("a check must be tried again", contract=check.contract, reason=str(error))
+        return False
+    except Exception:
+        log.exception("a check failed", contract=check.contract)
+        return False
+    app.telemetry.count("ContractChecked")
+    app.telemetry.count("FindingsFound", len(share.findings))
+    log.info("checked", contract=check.contract, standing=share.headline, cause=check.cause.event_name)
+    return True

@@ -1,0 +1,55 @@
+"""Queue of partners' reports -> stored, merged, announced. Never reads a lock, never sends a report."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from threelocks import events
+from threelocks.events import BadEventError, Envelope
+from threelocks.handlers.app import App, TimeLeft, no_limit, process_app
+from threelocks.handlers.batch import Message, failed, messages
+from threelocks.report import DETAIL_TYPE, SOURCE, MalformedError, Report, decode
+from threelocks.watch import RefusedReportError
+
+
+def handler(event: Any, context: Any) -> dict[str, Any]:
+    """Lambda's entry. Answers {"batchItemFailures": [...]}."""
+    return process_app().serve(handle, event, context)
+
+
+def handle(app: App, event: Any, _: TimeLeft = no_limit) -> dict[str, Any]:
+    """Hear every report of the batch; answers which messages must come again."""
+    return failed(message.id for message in messages(event) if not _heard(app, message))
+
+
+def _heard(app: App, message: Message) -> bool:
+    """Hear one message; False when it must come again, or is for the dead letters."""
+    log = app.telemetry.log
+    try:
+        envelope = events.envelope(message.body)
+        report = _report(envelope)
+        # The sender is who EventBridge says it is, whatever the report itself claims.
+        app.desk.hear(envelope.account, report, sent_at=envelope.time)
+    except (RefusedReportError, MalformedError) as error:
+        # Another try would be refused as well. The sender's next sweep sends its whole state again.
+        app.telemetry.count("ReportRefused")
+        log.warning("refused a report", sender=envelope.account, event_id=envelope.id, reason=str(error))
+        return True
+    except BadEventError as error:
+        app.telemetry.count("PoisonMessage")
+        log.warning("a message that is no report", message=message.id, reason=str(error))
+        return False
+    except Exception:
+        log.exception("a report could not be kept or told", message=message.id)
+        return False
+    log.info("heard", sender=envelope.account, contract=report.verdict.contract, standing=report.verdict.headline)
+    return True
+
+
+def _report(envelope: Envelope) -> Report:
+    if (envelope.source, envelope.detail_type) != (SOURCE, DETAIL_TYPE):
+        raise BadEventError(
+            f"`{envelope.detail_type}` of `{envelope.source}` is not a report; mend the rule that matched it"
+        )
+    return decode(Report, json.dumps(envelope.detail))

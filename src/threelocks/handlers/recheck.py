@@ -1,0 +1,76 @@
+"""A person asks: check one contract, or all of them, while they wait.
+
+{} or {"contract": NAME} -> {"contracts": [share, ...], "errors": [{"contract", "error"}, ...]}, a share being what
+`report.encode` makes of finding.Share, with its headline. Anything else -> {"error": what is accepted}.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from threelocks.contract import ContractName, Frozen
+from threelocks.finding import Cause, Share
+from threelocks.handlers.app import App, TimeLeft, no_limit, process_app
+from threelocks.report import encode
+from threelocks.spelling import shown
+from threelocks.watch import UndeliveredError, UnknownContractError
+
+RESERVE = 30.0  # seconds; no check is begun with less time left, lest the caller get no answer at all
+ACCEPTED = 'send {} for all contracts, or {"contract": "<name>"} for one'
+
+
+class Request(Frozen):
+    contract: ContractName | None = None
+
+
+_request = TypeAdapter(Request)
+
+
+def handler(event: Any, context: Any) -> dict[str, Any]:
+    """Lambda's entry."""
+    return process_app().serve(handle, event, context)
+
+
+def handle(app: App, event: Any, time_left: TimeLeft = no_limit) -> dict[str, Any]:
+    """Check what is asked for, one contract after the other."""
+    try:
+        asked = _request.validate_python(event)
+    except ValidationError:
+        return {"error": f"{shown(_text(event))} is not a re-check; {ACCEPTED}"}
+    names = app.desk.store.names() if asked.contract is None else (asked.contract,)
+    shares: list[dict[str, Any]] = []
+    errors: list[dict[str, str]] = []
+    for name in names:
+        share, error = _checked(app, name) if time_left() >= RESERVE else (None, "no time left; ask for it alone")
+        shares += [_as_json(share)] if share else []
+        errors += [{"contract": name, "error": error}] if error else []
+    return {"contracts": shares, "errors": errors}
+
+
+def _checked(app: App, name: str) -> tuple[Share | None, str]:
+    """The share, and what went wrong: both, when the verdict stands but somebody could not be told."""
+    cause = Cause(kind="recheck", at=app.now(), account=app.desk.account, region=app.region)
+    try:
+        share = app.watch.check(name, cause)
+    except UnknownContractError as error:
+        return None, str(error)
+    except UndeliveredError as error:
+        app.telemetry.log.warning("a re-check could not tell everybody", contract=name, reason=str(error))
+        return error.share, str(error)
+    except Exception as error:
+        app.telemetry.log.exception("a re-check failed", contract=name)
+        return None, f"{type(error).__name__}: {error}"
+    app.telemetry.count("ContractChecked")
+    app.telemetry.count("FindingsFound", len(share.findings))
+    return share, ""
+
+
+def _as_json(share: Share) -> dict[str, Any]:
+    return {"headline": share.headline.value, **json.loads(encode(share))}
+
+
+def _text(event: Any) -> str:
+    return json.dumps(event, ensure_ascii=False, default=str)
