@@ -34,7 +34,7 @@ class Cloud:
     def __init__(self, clock: Clock, bus: EventBridge) -> None:
         self.clock = clock
         self.bus = bus
-        self._session = _session()
+        self.session = _session()
         self._credentials: dict[tuple[str, str], dict[str, str]] = {}
         self._clients: dict[tuple[str, str, str, str], Any] = {}
 
@@ -49,7 +49,7 @@ class Cloud:
         self, service: str, region: str, role: str, *, session: str = "simulation", config: Config = CLIENT_CONFIG
     ) -> Any:
         """A client of its own, for who hooks into it."""
-        return self._session.client(
+        return self.session.client(
             service,  # type: ignore[call-overload]
             region_name=region,
             config=config,
@@ -59,7 +59,7 @@ class Cloud:
     def credentials(self, role: str, session: str) -> dict[str, str]:
         """Temporary credentials of a role; the role need not exist yet, since administrators are there first."""
         if (role, session) not in self._credentials:
-            sts = self._session.client("sts", region_name="eu-west-1", config=CLIENT_CONFIG)
+            sts = self.session.client("sts", region_name="eu-west-1", config=CLIENT_CONFIG)
             answer = sts.assume_role(RoleArn=role, RoleSessionName=session)["Credentials"]
             self._credentials[role, session] = {
                 "aws_access_key_id": answer["AccessKeyId"],

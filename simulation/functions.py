@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
+import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from simulation.cloud import Cloud
+from simulation.faults import Faults
 from simulation.stacks import Stack
+from threelocks.aws.session import Clients, Credentials
+from threelocks.handlers.app import App
+from threelocks.judge import judge as judge_locks
+from threelocks.watch import Judge
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,3 +97,87 @@ def mappings(cloud: Cloud, stack: Stack, role: str) -> tuple[Mapped, ...]:
         for mapping in found
         if mapping["FunctionArn"] in by_arn
     )
+
+
+# -- running -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ApiCall:
+    """One call that a function made of AWS."""
+
+    role: str  # with whose credentials
+    service: str
+    operation: str
+
+
+class WatchedClients:
+    """An ActingSource like the one that runs in Lambda, with each client reported before it is used."""
+
+    def __init__(self, clients: Clients, role: str, on_new: Callable[[Any, str], None]) -> None:
+        self._clients = clients
+        self._role = role
+        self._on_new = on_new
+        self._seen: set[int] = set()
+
+    def client(self, service: str, region: str) -> Any:
+        client = self._clients.client(service, region)
+        if id(client) not in self._seen:
+            self._seen.add(id(client))
+            self._on_new(client, self._role)
+        return client
+
+    def acting_as(self, credentials: Credentials) -> WatchedClients:
+        return WatchedClients(self._clients.acting_as(credentials), "assumed", self._on_new)
+
+
+class _Context:
+    """What Lambda tells a function of its invocation."""
+
+    aws_request_id = "simulated"
+
+    def __init__(self, function: Function) -> None:
+        self.function_name = function.name
+        self._millis = function.timeout * 1000
+
+    def get_remaining_time_in_millis(self) -> int:
+        return self._millis
+
+
+class Runtime:
+    """Runs functions as Lambda does: one app per function, kept; its environment the stack's, its credentials those of
+    its role. `log` has what they wrote to standard output.
+    """
+
+    # Powertools keeps the stream that it finds at first for as long as the process lives.
+    log = io.StringIO()
+
+    def __init__(self, cloud: Cloud, *, judge: Judge = judge_locks, attempts: int = 2) -> None:
+        self._cloud = cloud
+        self._judge = judge
+        self._attempts = attempts
+        self._apps: dict[str, App] = {}
+        self.faults = Faults()
+        self.calls: list[ApiCall] = []
+
+    def __call__(self, function: Function, event: Any) -> Any:
+        """Invoke; raises what the function raises."""
+        if function.arn not in self._apps:
+            self._apps[function.arn] = self._start(function)
+        module = importlib.import_module(function.module)
+        with contextlib.redirect_stdout(self.log):
+            return self._apps[function.arn].serve(module.handle, event, _Context(function))
+
+    def _start(self, function: Function) -> App:
+        keys = self._cloud.credentials(function.role, function.name)
+        credentials = Credentials(*keys.values())
+        clients = Clients(attempts=self._attempts, credentials=credentials, session=self._cloud.session)
+        watched = WatchedClients(clients, function.role, self._watch)
+        return App(function.environment, watched, now=self._cloud.clock.now, judge=self._judge)
+
+    def _watch(self, client: Any, role: str) -> None:
+        def before_call(model: Any, **_: Any) -> None:
+            self.calls.append(ApiCall(role, model.service_model.service_name, model.name))
+
+        client.meta.events.register("before-call", before_call)
+        self.faults.watch(client)

@@ -12,6 +12,7 @@ from threelocks.incident import State
 from threelocks.observation import Observation
 from threelocks.ports import ConflictError
 from threelocks.report import Report, decode, encode, holders
+from threelocks.watch import Desk, Watch
 
 START = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 
@@ -138,7 +139,7 @@ class Scene:
     judged: list[dict[str, object]] = field(default_factory=list)
     failures: Failures = field(default_factory=Failures)
 
-    def observe(self, contract: Contract, account: str) -> Observation:
+    def observe(self, contract: Contract, account: str) -> Observation:  # noqa: ARG002 - the port has it
         self.failures.call("observe")
         return replace(self.observation or Observation(account, START), account=account, began=self.clock())
 
@@ -210,3 +211,41 @@ def change(event_name: str = "PutBucketPolicy", *, at: datetime = START, resourc
 def resource_scoped(finding: Finding) -> Finding:
     """The finding as one that belongs to the bucket or key, and stays with its holder."""
     return replace(finding, scope=Scope.RESOURCE)
+
+
+@dataclass(frozen=True)
+class MemoryAccount:
+    """One account with all its parts, for tests that want to reach into any of them."""
+
+    number: str
+    watch: Watch
+    store: MemoryStore
+    mailer: MemoryMailer
+    reporter: MemoryReporter
+    scene: Scene
+
+    @property
+    def mails(self) -> list[Sent]:
+        return self.mailer.mails
+
+    def stored(self, name: str) -> State:
+        """What is recorded of a contract; not counted as a call."""
+        version, body = self.store.states[name]
+        return replace(decode(State, body), version=version)
+
+    def hear_all(self, reports: list[tuple[str, Report]], sent_at: datetime) -> None:
+        """Hear every report addressed to this account, in order."""
+        for addressee, report in reports:
+            if addressee == self.number:
+                self.watch.desk.hear(report.verdict.account, report, sent_at=sent_at)
+
+
+def memory_account(number: str, contract: Contract, clock: Clock, failures: Failures | None = None) -> MemoryAccount:
+    """An account that has applied the contract and checked nothing yet. `failures` are shared by all its ports."""
+    shared = failures or Failures()
+    store = MemoryStore({contract.name: contract}, failures=shared)
+    mailer, reporter = MemoryMailer(shared), MemoryReporter(shared)
+    scene = Scene(clock, failures=shared)
+    fresh = ids(f"id-{number[:1]}")
+    desk = Desk(number, store, mailer, clock, lambda: next(fresh))
+    return MemoryAccount(number, Watch(desk, scene, reporter, scene.judge), store, mailer, reporter, scene)

@@ -13,6 +13,8 @@ from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
+from botocore import xform_name
+
 from simulation.bus import EventBridge
 from simulation.clock import Clock
 
@@ -28,8 +30,8 @@ class Actor:
     account: str
     role: str  # ARN
     session: str
-    source_ip: str = "198.51.100.7"
-    user_agent: str = "aws-cli/2.31.0"
+    source_ip: str
+    unique_id: str  # the role's, AROA...
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,11 @@ class Call:
     params: Mapping[str, Any]
     answer: Mapping[str, Any]
 
+    @property
+    def command(self) -> str:
+        """As it is typed: `s3api.put-bucket-policy`."""
+        return f"{'s3api' if self.service == 's3' else self.service}.{xform_name(self.operation, '-')}"
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -53,6 +60,7 @@ class Entry:
     response: Mapping[str, Any] | None = None
     resources: tuple[Mapping[str, str], ...] = ()
     extra: Mapping[str, Any] | None = None  # further fields of the record
+    host: str = ""  # the endpoint that was called
 
 
 class Trail:
@@ -62,6 +70,7 @@ class Trail:
         self._bus = bus
         self._clock = clock
         self.records: list[dict[str, Any]] = []
+        self._events: dict[str, str] = {}  # a record's eventID -> the id of the event that carried it
 
     def watch(self, client: Any, actor: Actor) -> None:
         """From now on, each change that this client makes is recorded as that actor's."""
@@ -85,8 +94,13 @@ class Trail:
         record = as_record(call, actor, self._clock.now())
         self.records.append(record)
         source = "aws." + record["eventSource"].partition(".")[0]
-        self._bus.emit(actor.account, record["awsRegion"], source, DETAIL_TYPE, record)
+        sent = self._bus.emit(actor.account, record["awsRegion"], source, DETAIL_TYPE, record)
+        self._events[record["eventID"]] = sent
         return record
+
+    def event_of(self, record: Mapping[str, Any]) -> str:
+        """The id of the event that carried a record; relaying keeps it."""
+        return self._events[record["eventID"]]
 
 
 def as_record(call: Call, actor: Actor, at: datetime) -> dict[str, Any]:
@@ -106,7 +120,7 @@ def as_record(call: Call, actor: Actor, at: datetime) -> dict[str, Any]:
         "eventName": entry.event_name,
         "awsRegion": region or call.region,
         "sourceIPAddress": actor.source_ip,
-        "userAgent": actor.user_agent,
+        "userAgent": f"aws-cli/2.31.0 ua/2.1 os/linux lang/python md/command#{call.command}",
         "requestParameters": entry.request,
         "responseElements": None if error else entry.response,
         **({"errorCode": error["Code"], "errorMessage": error.get("Message", "")} if error else {}),
@@ -119,23 +133,27 @@ def as_record(call: Call, actor: Actor, at: datetime) -> dict[str, Any]:
         "managementEvent": True,
         "recipientAccountId": actor.account,
         "eventCategory": "Management",
+        "tlsDetails": {
+            "tlsVersion": "TLSv1.3",
+            "cipherSuite": "TLS_AES_128_GCM_SHA256",
+            "clientProvidedHostHeader": entry.host,
+        },
     }
     return dict(json.loads(json.dumps(record, default=_plain)))
 
 
 def _identity(actor: Actor, at: datetime) -> dict[str, Any]:
     name = actor.role.rpartition("/")[2]
-    unique_id = "AROA" + name.upper().ljust(17, "X")[:17]
     return {
         "type": "AssumedRole",
-        "principalId": f"{unique_id}:{actor.session}",
+        "principalId": f"{actor.unique_id}:{actor.session}",
         "arn": f"arn:aws:sts::{actor.account}:assumed-role/{name}/{actor.session}",
         "accountId": actor.account,
         "accessKeyId": "ASIAEXAMPLEEXAMPLE00",
         "sessionContext": {
             "sessionIssuer": {
                 "type": "Role",
-                "principalId": unique_id,
+                "principalId": actor.unique_id,
                 "arn": actor.role,
                 "accountId": actor.account,
                 "userName": name,
@@ -173,58 +191,91 @@ _S3_WITHOUT_RESOURCE = {"CreateBucket"}
 def _s3(call: Call) -> Entry:
     name = _S3_NAMES.get(call.operation, call.operation)
     bucket = call.params["Bucket"]
-    request = {
-        **{key: value for key, value in call.params.items() if key not in {"Bucket", "Policy"}},
-        "bucketName": bucket,
-        "Host": f"{bucket}.s3.{call.region}.amazonaws.com",
-    }
-    if "Policy" in call.params:
-        request["bucketPolicy"] = _json_or_text(call.params["Policy"])
+    host = f"{bucket}.s3.{call.region}.amazonaws.com"
+    request: dict[str, Any] = {"bucketName": bucket, "Host": host}
     if name in _S3_FLAGS:
         request[_S3_FLAGS[name]] = ""
+    request |= _s3_body(call.params, "http://s3.amazonaws.com/doc/2006-03-01/")
     resource = {"accountId": call.account, "type": "AWS::S3::Bucket", "ARN": f"arn:aws:s3:::{bucket}"}
     return Entry(
         event_name=name,
         request=request,
         resources=() if name in _S3_WITHOUT_RESOURCE else (resource,),
-        extra={"additionalEventData": {"SignatureVersion": "SigV4", "AuthenticationMethod": "AuthHeader"}},
+        extra=_s3_extra(request),
+        host=host,
     )
 
 
 def _s3control(call: Call) -> Entry:
     """Account level: no bucket, and no resources."""
+    host = f"{call.account}.s3-control.{call.region}.amazonaws.com"
+    request: dict[str, Any] = {"publicAccessBlock": "", "Host": host}
+    request |= _s3_body(call.params, "http://awss3control.amazonaws.com/doc/2018-08-20/")
     name = call.operation.replace("PublicAccessBlock", "AccountPublicAccessBlock")
-    request = {
-        **{key: value for key, value in call.params.items() if key != "AccountId"},
-        "publicAccessBlock": "",
-        "accountId": call.params["AccountId"],
-        "Host": f"{call.account}.s3-control.{call.region}.amazonaws.com",
+    return Entry(event_name=name, request=request, extra=_s3_extra(request), host=host)
+
+
+def _s3_body(params: Mapping[str, Any], namespace: str) -> dict[str, Any]:
+    """What is sent as a document: a policy as JSON, everything else as the XML has it, with its namespace."""
+    body: dict[str, Any] = {}
+    for key, value in params.items():
+        if key == "Policy":
+            body["bucketPolicy"] = _json_or_text(value)
+        elif isinstance(value, Mapping):
+            body[key] = {"xmlns": namespace, **_as_xml(value)}
+    return body
+
+
+def _as_xml(value: Mapping[str, Any]) -> dict[str, Any]:
+    """`Rules: [one]` is `<Rule>one</Rule>`."""
+    return {
+        (key.removesuffix("s") if isinstance(inner, list) else key): (
+            inner[0] if isinstance(inner, list) and len(inner) == 1 else inner
+        )
+        for key, inner in value.items()
     }
-    return Entry(event_name=name, request=request)
 
 
-# Operations whose record answers with the key's ARN.
-_KMS_ANSWERING = {"DisableKey", "EnableKey", "CancelKeyDeletion", "ScheduleKeyDeletion", "CreateGrant", "RevokeGrant"}
+def _s3_extra(request: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "additionalEventData": {
+            "SignatureVersion": "SigV4",
+            "CipherSuite": "TLS_AES_128_GCM_SHA256",
+            "bytesTransferredIn": len(json.dumps(request.get("bucketPolicy", {}))),
+            "AuthenticationMethod": "AuthHeader",
+            "x-amz-id-2": uuid4().hex,
+            "bytesTransferredOut": 0,
+        }
+    }
 
 
 def _kms(call: Call) -> Entry:
     key_id = call.params.get("KeyId") or call.answer.get("KeyMetadata", {}).get("KeyId", "")
     arn = key_id if key_id.startswith("arn:") else f"arn:aws:kms:{call.region}:{call.account}:key/{key_id}"
-    response = {"keyId": arn} if call.operation in _KMS_ANSWERING else None
-    for field in ("GrantId", "DeletionDate", "KeyState", "PendingWindowInDays"):
-        if response is not None and field in call.answer:
+    response = {"keyId": arn}
+    for field in ("GrantId", "KeyState", "DeletionDate", "PendingWindowInDays"):
+        if field in call.answer:
             response[_camel(field)] = call.answer[field]
     return Entry(
         event_name=call.operation,
-        request=_camels(call.params),
+        request={**_camels(call.params), **_KMS_DEFAULTS.get(call.operation, {})},
         response=response,
         resources=({"accountId": arn.split(":")[4], "type": "AWS::KMS::Key", "ARN": arn},),
+        host=f"kms.{call.region}.amazonaws.com",
     )
+
+
+_KMS_DEFAULTS = {"PutKeyPolicy": {"bypassPolicyLockoutSafetyCheck": False}}
 
 
 def _iam(call: Call) -> Entry:
     answer = {key: value for key, value in call.answer.items() if key not in {"ResponseMetadata", "Error"}}
-    return Entry(event_name=call.operation, request=_camels(call.params), response=_camels(answer) or None)
+    return Entry(
+        event_name=call.operation,
+        request=_camels(call.params),
+        response=_camels(answer) or None,
+        host="iam.amazonaws.com",
+    )
 
 
 # service -> eventSource, the region its calls are recorded in (empty: the call's own), what it writes

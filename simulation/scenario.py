@@ -1,0 +1,132 @@
+"""One change after the other, each watched all the way: from the call to the mails, and back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from simulation.bus import Hop, Outcome
+from simulation.changes import Change, Deed
+from simulation.mailbox import Mail
+from simulation.poller import Invocation
+from simulation.world import World
+from threelocks.finding import Headline
+
+# How long administrators take, in simulated seconds: between two changes, and from a break to its repair.
+PAUSE, REPAIR = 3600.0, 540.0
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """How one call came to be judged: the rules it passed, and the function that ran for it."""
+
+    event_name: str
+    rules: tuple[str, ...]  # logical ids with their region, in order
+    function: str  # logical id; empty when no function ran
+    account: str
+
+    def __str__(self) -> str:
+        return " > ".join((*self.rules, self.function or "nobody"))
+
+
+@dataclass(frozen=True, slots=True)
+class Aftermath:
+    """What came of one deed."""
+
+    records: tuple[Mapping[str, Any], ...]  # CloudTrail's, one per call
+    routes: tuple[Route, ...]  # one per record
+    invocations: tuple[Invocation, ...]
+    mails: Mapping[str, tuple[Mail, ...]]  # by account
+
+    @property
+    def errors(self) -> tuple[str, ...]:
+        """What functions raised, or left in their queue."""
+        return tuple(
+            f"{run.function.logical_id} in {run.function.account}: {run.error or 'batch item failures'}"
+            for run in self.invocations
+            if run.error or run.failed
+        )
+
+    @property
+    def is_silent(self) -> bool:
+        return not any(self.mails.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A change, what it did, and what its repair did."""
+
+    change: Change
+    broken: Aftermath
+    mended: Aftermath | None
+    seconds: float  # of real time
+
+    def problems(self, accounts: Iterable[str]) -> tuple[str, ...]:
+        """Why this step does not count as a success; empty when it does."""
+        return tuple(_problems(self, tuple(accounts)))
+
+
+def run(world: World, change: Change) -> Step:
+    """Make a change, see what comes of it, and mend it."""
+    began = time.monotonic()
+    world.cloud.clock.advance(PAUSE)
+    broken = after(world, change.make)
+    mended = None
+    if change.mend:
+        world.cloud.clock.advance(REPAIR)
+        mended = after(world, change.mend)
+    return Step(change, broken, mended, time.monotonic() - began)
+
+
+def after(world: World, deed: Deed) -> Aftermath:
+    """Everything that comes of a deed."""
+    record, hop = len(world.trail.records), len(world.cloud.bus.hops)
+    deed(world)
+    invocations = world.settle()
+    records, hops = tuple(world.trail.records[record:]), tuple(world.cloud.bus.hops[hop:])
+    routes = tuple(_route(world, each, hops, invocations) for each in records)
+    return Aftermath(records, routes, invocations, world.mails())
+
+
+def _route(
+    world: World, record: Mapping[str, Any], hops: tuple[Hop, ...], invocations: tuple[Invocation, ...]
+) -> Route:
+    event = world.trail.event_of(record)
+    passed = [hop for hop in hops if hop.event_id == event and hop.outcome is Outcome.DELIVERED]
+    ran = [run for run in invocations if any(body.get("id") == event for body in run.bodies())]
+    return Route(
+        event_name=record["eventName"],
+        rules=tuple(f"{hop.logical_id} ({hop.rule.split(':')[3]})" for hop in passed),
+        function=ran[0].function.logical_id if ran else "",
+        account=ran[0].function.account if ran else record["recipientAccountId"],
+    )
+
+
+# -- what counts as success --------------------------------------------------------------------------------------------
+
+
+def _problems(step: Step, accounts: tuple[str, ...]) -> Iterable[str]:
+    change = step.change
+    for aftermath in (step.broken, *([step.mended] if step.mended else [])):
+        yield from aftermath.errors
+        yield from (f"{route.event_name} reached no function" for route in aftermath.routes if not route.function)
+    if change.lock is None:
+        yield from () if step.broken.is_silent else ("somebody was told, though nothing changed",)
+        return
+    wanted = {"standing": change.standing.value, "lock": change.lock.value}
+    for account in accounts:
+        yield from _told_otherwise("break", account, step.broken.mails[account], wanted)
+        if step.mended:
+            recovered = {"standing": Headline.INTACT.value, "lock": change.lock.value}
+            yield from _told_otherwise("recovery", account, step.mended.mails[account], recovered)
+
+
+def _told_otherwise(what: str, account: str, mails: tuple[Mail, ...], wanted: Mapping[str, str]) -> Iterable[str]:
+    if len(mails) != 1:
+        yield f"{account} got {len(mails)} mails of the {what}, not one"
+    for mail in mails:
+        for name, value in wanted.items():
+            if mail.attribute(name) != value:
+                yield f"{account} was told of the {what} with {name} `{mail.attribute(name)}`, not `{value}`"

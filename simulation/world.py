@@ -1,0 +1,209 @@
+"""Two accounts, deployed and at work: the watchdog's stacks, the share, who changes it and who is told."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from simulation import share
+from simulation.clock import Clock
+from simulation.cloud import Cloud, simulated_aws
+from simulation.functions import Function, Mapped, Runtime, functions, mappings
+from simulation.mailbox import Mail, Mailbox
+from simulation.poller import Invocation, Poller
+from simulation.stacks import Stack, deploy
+from simulation.trail import GLOBAL_REGION, Actor, Trail
+from threelocks import cli
+from threelocks.contract import Contract
+
+ROOT = Path(__file__).resolve().parent.parent
+TEMPLATE, RELAY = ROOT / "template.yaml", ROOT / "relay.yaml"
+CONTRACT = ROOT / "contracts" / "bi-curated-read.yaml"
+STACK, RELAY_STACK = "threelocks", "threelocks-relay"
+SETTLE = 900  # seconds; the longest that a message can be delayed
+
+
+@dataclass(frozen=True, slots=True)
+class Templates:
+    """What is deployed; tests deploy others to see the demo fail."""
+
+    home: Path = TEMPLATE
+    relay: Path = RELAY
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One of the two, deployed."""
+
+    id: str
+    name: str  # as the contract has it
+    home_region: str
+    people: Actor  # who administers it
+    home: Stack
+    relay: Stack
+    functions: Mapping[str, Function]  # by logical id
+
+    def function(self, module: str) -> Function:
+        """The function whose code is `threelocks.handlers.<module>`. Raises LookupError."""
+        for function in self.functions.values():
+            if function.module == f"threelocks.handlers.{module}":
+                return function
+        raise LookupError(f"no function of the stack runs `threelocks.handlers.{module}`")
+
+
+class World:
+    """Everything at once. Messages move only when `settle` is called."""
+
+    def __init__(self, cloud: Cloud, contract: Contract, runtime: Runtime) -> None:
+        self.cloud = cloud
+        self.contract = contract
+        self.runtime = runtime
+        self.trail = Trail(cloud.bus, cloud.clock)
+        self.accounts: dict[str, Account] = {}
+        self._mapped: list[Mapped] = []
+        self._mailboxes: dict[str, Mailbox] = {}
+        self._administrators: dict[tuple[str, str], Any] = {}
+        self.poller = Poller(cloud, (), runtime, {})
+
+    # -- deploying -----------------------------------------------------------------------------------------------------
+
+    def deploy(self, people: Actor, partners: tuple[str, ...], templates: Templates) -> Account:
+        """Both stacks of one account, as its administrator deploys them."""
+        party = self.contract.party(people.account)
+        assert party is not None  # the people are of the parties
+        home = deploy(
+            self.cloud,
+            templates.home,
+            name=STACK,
+            role=people.role,
+            region=party.home_region,
+            parameters={"PartnerAccounts": ",".join(partners)},
+        )
+        relay = deploy(
+            self.cloud,
+            templates.relay,
+            name=RELAY_STACK,
+            role=people.role,
+            region=GLOBAL_REGION,
+            parameters={"HomeRegion": party.home_region},
+        )
+        account = Account(
+            id=people.account,
+            name=party.name,
+            home_region=party.home_region,
+            people=people,
+            home=home,
+            relay=relay,
+            functions={each.logical_id: each for each in functions(self.cloud, home, people.role)},
+        )
+        self.accounts[people.account] = account
+        self._mapped += mappings(self.cloud, home, people.role)
+        roles = {each.id: each.people.role for each in self.accounts.values()}
+        self.poller = Poller(self.cloud, self._mapped, self.runtime, roles)
+        self._mailboxes[people.account] = Mailbox(self.cloud, home.outputs["AlertTopicArn"], people.role)
+        return account
+
+    def apply_contract(self, account: str, path: Path = CONTRACT) -> str:
+        """`threelocks apply`, with the credentials of the account's administrator; what the command printed."""
+        people = self.accounts[account].people
+        keys = self.cloud.credentials(people.role, people.session)
+        said = io.StringIO()
+        signed_in = patch.dict(os.environ, {name.upper(): value for name, value in keys.items()})
+        with signed_in, contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+            status = cli.main(["apply", str(path)])
+        if status:
+            raise RuntimeError(f"`threelocks apply` ended with {status}: {said.getvalue().strip()}")
+        return said.getvalue()
+
+    def set_up_share(self) -> None:
+        """Bucket, key and role, before anybody watches them."""
+        owner, consumer = self.contract.owner.account, self.contract.consumer.account
+        share.create_key(self._unrecorded(owner, "kms"), self.contract)
+        share.create_bucket(self._unrecorded(owner, "s3"), self._unrecorded(owner, "s3control"), self.contract)
+        share.create_role(self._unrecorded(consumer, "iam"), self.contract)
+
+    def _unrecorded(self, account: str, service: str) -> Any:
+        return self.cloud.client(service, self.contract.bucket.region, self.accounts[account].people.role)
+
+    # -- people --------------------------------------------------------------------------------------------------------
+
+    def administrator(self, account: str, service: str) -> Any:
+        """A client of the account's administrator. Each change made with it is recorded by CloudTrail, and so put on
+        the account's default bus."""
+        if (account, service) not in self._administrators:
+            people = self.accounts[account].people
+            region = self.contract.bucket.region
+            client = self.cloud.new_client(service, region, people.role, session=people.session)
+            self.trail.watch(client, people)
+            self._administrators[account, service] = client
+        return self._administrators[account, service]
+
+    def mails(self) -> dict[str, tuple[Mail, ...]]:
+        """What came since the last reading, by account."""
+        return {account: mailbox.read() for account, mailbox in self._mailboxes.items()}
+
+    # -- functions -----------------------------------------------------------------------------------------------------
+
+    def settle(self) -> tuple[Invocation, ...]:
+        """Let every message take its way, those that are delayed too; what ran, oldest first."""
+        return self.poller.settle(SETTLE)
+
+    def invoke(self, account: str, module: str, event: Any) -> Any:
+        """Invoke a function synchronously, as `aws lambda invoke` does."""
+        answer = self.runtime(self.accounts[account].function(module), event)
+        return json.loads(json.dumps(answer))
+
+
+def people_of(contract: Contract) -> tuple[Actor, Actor]:
+    """The administrators of owner and consumer."""
+    owner, consumer = contract.owner.account, contract.consumer.account
+    return (
+        Actor(
+            owner,
+            f"arn:aws:iam::{owner}:role/DataPlatformAdmin",
+            "dana@example.com",
+            "198.51.100.7",
+            "AROAEXAMPLEDPADMIN111",
+        ),
+        Actor(
+            consumer,
+            f"arn:aws:iam::{consumer}:role/BiTeamAdmin",
+            "bora@example.com",
+            "203.0.113.40",
+            "AROAEXAMPLEBIADMIN222",
+        ),
+    )
+
+
+@contextmanager
+def simulated_world(
+    *,
+    clock: Clock | None = None,
+    templates: Templates = Templates(),
+    partners: Mapping[str, tuple[str, ...]] | None = None,
+    contract_file: Path = CONTRACT,
+    **runtime: Any,
+) -> Iterator[World]:
+    """Both accounts deployed, the contract applied in both, the share set up, and nothing checked yet.
+
+    `partners` replaces the accounts that a stack admits, by account; further arguments go to Runtime.
+    """
+    contract = cli.load(contract_file)
+    people = people_of(contract)
+    with simulated_aws(clock) as cloud:
+        world = World(cloud, contract, Runtime(cloud, **runtime))
+        for each in people:
+            others = tuple(party.account for party in contract.others(each.account))
+            world.deploy(each, (partners or {}).get(each.account, others), templates)
+        world.set_up_share()
+        for each in people:
+            world.apply_contract(each.account, contract_file)
+        yield world
