@@ -80,9 +80,9 @@ def _wanted(app: App, message: Message) -> Iterable[Wanted]:
 def _keep(app: App, message: Message, error: Exception) -> None:
     if isinstance(error, BadEventError | BadRequestError):
         app.telemetry.count("PoisonMessage")
-        app.telemetry.log.error("a message that cannot be understood", message=message.id, reason=str(error))
+        app.telemetry.log.error("a message that cannot be understood", message_id=message.id, reason=str(error))
     else:
-        app.telemetry.log.error("a message could not be looked up", message=message.id, exc_info=error)
+        app.telemetry.log.error("a message could not be looked up", message_id=message.id, exc_info=error)
 
 
 def _collapse(wanted: Iterable[Wanted]) -> Iterator[Check]:

@@ -38,10 +38,10 @@ def _heard(app: App, message: Message) -> bool:
         return True
     except BadEventError as error:
         app.telemetry.count("PoisonMessage")
-        log.warning("a message that is no report", message=message.id, reason=str(error))
+        log.warning("a message that is no report", message_id=message.id, reason=str(error))
         return False
     except Exception:
-        log.exception("a report could not be kept or told", message=message.id)
+        log.exception("a report could not be kept or told", message_id=message.id)
         return False
     log.info("heard", sender=envelope.account, contract=report.verdict.contract, standing=report.verdict.headline)
     return True
