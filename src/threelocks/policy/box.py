@@ -277,6 +277,8 @@ def _resource_literal(statement: Statement, reading: Reading) -> Iterable[Litera
     lookup = bracket(reading, negated=statement.not_resource)
     parsed = (parse_pattern(text, variables=statement.variables) for text in statement.resources)
     bound = tuple(p for p in (pattern.bind(lookup) for pattern in parsed) if p is not None)
+    if statement.not_resource and not reading.possible and len(bound) < len(statement.resources):
+        raise _NeverError  # a variable without a value may make the whole statement invalid
     view = reading.space.resource
     expr = text_matches(view, glob(bound))
     yield from _text_literal(view.group, Not(expr) if statement.not_resource else expr)
