@@ -19,7 +19,8 @@ START = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 
 @dataclass
 class Failures:
-    """Which calls fail: `at` counts all calls, from 1; `by_name` holds exceptions for the next calls of one name."""
+    """Which calls fail: `at` counts all calls, from 1; `by_name` holds exceptions for the next calls of one name. A
+    write counts twice, once before and once after it took effect: an error may hide a success."""
 
     at: int | None = None
     error: Exception = field(default_factory=lambda: OSError("the machine died"))
@@ -87,11 +88,13 @@ class MemoryStore:
             raise ConflictError(f"`{state.contract}` is at version {version}, not {expected_version}")
         saved = replace(state, version=(version or 0) + 1)
         self.states[state.contract] = (saved.version, encode(saved))
+        self.failures.call("saved")
         return saved
 
     def depend(self, contract: Contract, resources: tuple[str, ...]) -> None:
         self.failures.call("depend")
         self.depends.append((contract.name, resources))
+        self.failures.call("depended")
 
 
 @dataclass(frozen=True)
@@ -114,6 +117,7 @@ class MemoryMailer:
             self.while_sending.pop(0)()
         self.failures.call("send")
         self.mails.append(Sent(subject, body, attributes))
+        self.failures.call("sent")
 
 
 @dataclass
@@ -124,6 +128,7 @@ class MemoryReporter:
     def report(self, party: Party, report: Report) -> None:
         self.failures.call("report")
         self.reports.append((party.account, decode(Report, encode(report))))
+        self.failures.call("reported")
 
 
 @dataclass

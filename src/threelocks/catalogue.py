@@ -20,8 +20,8 @@ class Entry:
     detail_crosses: bool = False  # the finding's own detail is made from AWS's state, not from a policy's text
 
 
-_UNREAD = "it could not be read, so nothing is known of it"
-_NOT_FULLY_CHECKED = "it is too intricate to be checked in full, so it is not known to be right"
+_UNREAD = "could not be read, so nothing is known of it"
+_NOT_FULLY_CHECKED = "is too intricate to be checked in full, so it is not known to be right"
 
 CATALOGUE: dict[str, Entry] = {
     "identity.no-allow": Entry("no policy of {role} allows it {actions}"),
@@ -35,8 +35,8 @@ CATALOGUE: dict[str, Entry] = {
     "identity.sessions-revoked": Entry("sessions of {role} that began before a set time were revoked"),
     "identity.wide-resource": Entry("the policies of {role} reach further than the agreed bucket and key"),
     "identity.wide-action": Entry("the policies of {role} allow more actions than agreed: {actions}"),
-    "identity.unread": Entry(f"the identity policy: {_UNREAD}"),
-    "identity.not-fully-checked": Entry(f"the identity policy: {_NOT_FULLY_CHECKED}"),
+    "identity.unread": Entry(f"the identity policy {_UNREAD}"),
+    "identity.not-fully-checked": Entry(f"the identity policy {_NOT_FULLY_CHECKED}"),
     "bucket.no-allow": Entry("the bucket policy does not allow {role} {actions}"),
     "bucket.explicit-deny": Entry("a statement of the bucket policy denies {role} {actions}"),
     "bucket.conditional": Entry("the bucket policy allows {role} {actions} only under some conditions"),
@@ -48,8 +48,8 @@ CATALOGUE: dict[str, Entry] = {
     "bucket.wide-principal": Entry("the bucket policy lets {principal} in, which was not agreed"),
     "bucket.wide-action": Entry("the bucket policy allows {principal} more actions than agreed: {actions}"),
     "bucket.wide-resource": Entry("the bucket policy opens more of {bucket} to {principal} than agreed"),
-    "bucket.unread": Entry(f"the bucket policy: {_UNREAD}"),
-    "bucket.not-fully-checked": Entry(f"the bucket policy: {_NOT_FULLY_CHECKED}"),
+    "bucket.unread": Entry(f"the bucket policy {_UNREAD}"),
+    "bucket.not-fully-checked": Entry(f"the bucket policy {_NOT_FULLY_CHECKED}"),
     "key.no-allow": Entry("the key policy does not allow {role} {actions}"),
     "key.explicit-deny": Entry("a statement of the key policy denies {role} {actions}"),
     "key.conditional": Entry("the key policy allows {role} {actions} only under some conditions"),
@@ -62,8 +62,8 @@ CATALOGUE: dict[str, Entry] = {
     "key.wide-principal": Entry("the key policy lets {principal} in, which was not agreed"),
     "key.wide-action": Entry("the key policy allows {principal} more actions than agreed: {actions}"),
     "key.wide-grant": Entry("a grant on the key lets {principal} do what was not agreed"),
-    "key.unread": Entry(f"the key policy: {_UNREAD}"),
-    "key.not-fully-checked": Entry(f"the key policy: {_NOT_FULLY_CHECKED}"),
+    "key.unread": Entry(f"the key policy {_UNREAD}"),
+    "key.not-fully-checked": Entry(f"the key policy {_NOT_FULLY_CHECKED}"),
     "premise.false": Entry("what the contract takes for granted does not hold", detail_crosses=True),
     "watchdog.contracts-differ": Entry("the two accounts hold different contracts of this name", detail_crosses=True),
 }

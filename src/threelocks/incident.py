@@ -18,6 +18,7 @@ from threelocks.finding import (
     Kind,
     Lock,
     Remedy,
+    Scope,
     Share,
     Verdict,
 )
@@ -137,6 +138,21 @@ def confirmed(looks: Sequence[Verdict], known: frozenset[FindingId]) -> Verdict:
 
 def _seen(looks: Sequence[Verdict]) -> frozenset[FindingId]:
     return frozenset(identity for look in looks for identity in identities(look.findings))
+
+
+def told_here(contract: Contract, neighbours: tuple[Contract, ...], verdict: Verdict) -> Verdict:
+    """The verdict without the findings of scope `resource` that a neighbour tells: of all contracts on a bucket or key,
+    the first by name does, so that a stranger on the bucket is one mail and not one per contract."""
+    earlier = [neighbour for neighbour in neighbours if neighbour.name < contract.name]
+
+    def is_theirs(finding: Finding) -> bool:
+        return finding.scope is Scope.RESOURCE and any(_on(finding.resource, other) for other in earlier)
+
+    return _with_findings(verdict, [finding for finding in verdict.findings if not is_theirs(finding)])
+
+
+def _on(resource: str, contract: Contract) -> bool:
+    return resource in {contract.bucket_arn, contract.key} or resource.startswith(f"{contract.bucket_arn}/")
 
 
 def settled(before: Verdict | None, verdict: Verdict) -> Verdict:
@@ -351,19 +367,22 @@ def record(contract: Contract, state: State, verdict: Verdict, cause: Cause, mom
         state,
         own=own,
         own_cause=state.own_cause if same else cause,
-        incident=_next_incident(state.incident, own, cause, moment),
+        incident=_next_incident(state.incident, state.own, own, cause, moment),
     )
     return fill(contract, after, cause, moment)
 
 
-def _next_incident(incident: Incident | None, own: Verdict, cause: Cause, moment: Moment) -> Incident | None:
+def _next_incident(
+    incident: Incident | None, before: Verdict | None, own: Verdict, cause: Cause, moment: Moment
+) -> Incident | None:
     is_open = incident is not None and incident.closed is None
     grave = [finding for finding in own.findings if finding.kind in GRAVE]
     if grave and not is_open:
         by = cause if touches(cause, gravest(grave)[0]) else None
         return Incident(moment.new_id(), own.account, _when(by, own), opened_by=by)
     if incident and is_open and not grave:
-        by = cause if cause.kind == "change" else None
+        gone = gravest(before.findings if before else ())[:1]
+        by = cause if any(touches(cause, finding) for finding in gone) else None
         return replace(incident, closed=max(_when(by, own), incident.opened), closed_by=by)
     return incident
 

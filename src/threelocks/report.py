@@ -18,6 +18,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import PydanticSerializationError
 
 from threelocks.catalogue import CATALOGUE, plain_sentence
 from threelocks.contract import Contract
@@ -130,11 +131,14 @@ def _masked_findings(contract: Contract, findings: Iterable[Finding]) -> tuple[F
 
 def _masked_finding(contract: Contract, finding: Finding) -> Finding:
     entry = CATALOGUE.get(finding.code)
-    wide = finding.kind is Kind.WIDE
+    if finding.kind is Kind.WIDE:
+        finding = replace(
+            finding,
+            resource=_own_resource(contract, finding),
+            principal=_masked_principal(contract, finding.principal),
+        )
     return replace(
         finding,
-        resource=_own_resource(contract, finding) if wide else finding.resource,
-        principal=_masked_principal(contract, finding.principal) if wide else finding.principal,
         detail=finding.detail if entry and entry.detail_crosses else plain_sentence(contract, finding),
         witness=finding.witness if finding.kind is Kind.SHUT else None,
         statements=(),
@@ -281,8 +285,14 @@ def _adapter(kind: type) -> TypeAdapter[Any]:
 
 
 def encode(value: object) -> str:
-    """Any of our dataclasses as JSON; the same value always gives the same text."""
-    return _adapter(type(value)).dump_json(value).decode()
+    """Any of our dataclasses as JSON; the same value always gives the same text. A policy can spell half a character
+    (`\\ud800`), which no UTF-8 carries: it becomes a question mark."""
+    adapter = _adapter(type(value))
+    try:
+        return adapter.dump_json(value).decode()
+    except PydanticSerializationError:
+        text = json.dumps(adapter.dump_python(value, mode="json"), separators=(",", ":"), ensure_ascii=False)
+        return text.encode("utf-8", "replace").decode()
 
 
 def decode(kind: type[T], text: str | bytes) -> T:

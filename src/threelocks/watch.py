@@ -7,12 +7,13 @@ or sends a report. `Watch` adds the reading. Neither knows AWS; the clock, the i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, fields, is_dataclass, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from threelocks import incident
-from threelocks.alert import compose, short_mail
+from threelocks.alert import Mail, compose, short_mail
 from threelocks.contract import Contract, Party
 from threelocks.finding import Cause, Share, Verdict
 from threelocks.incident import Moment, Slot, State
@@ -80,6 +81,7 @@ class Desk:
     mailer: Mailer
     now: Callable[[], datetime]
     new_id: Callable[[], str]
+    compose: Callable[..., Mail] = compose
     recheck: str = "threelocks-recheck"  # the function to invoke for a re-check, as the mail names it
     claim: timedelta = timedelta(minutes=2)
 
@@ -93,13 +95,13 @@ class Desk:
         a slot that is still waiting is announced. Raises RefusedReportError when it must not be believed, ConflictError
         after too many lost races, UndeliveredError when the mail could not be sent.
         """
-        contract, state = self._accept(sender, report, sent_at)
+        contract, state, filled = self._accept(sender, report, sent_at)
         share = incident.merge(contract, state)
-        _deliver(share, [lambda: self._announce(contract.name, state.slot)])
+        _deliver(share, [lambda: self._announce(contract.name, filled)])
         return share
 
-    def _accept(self, sender: str, report: Report, sent_at: datetime) -> tuple[Contract, State]:
-        name = report.verdict.contract
+    def _accept(self, sender: str, report: Report, sent_at: datetime) -> tuple[Contract, State, Slot | None]:
+        name, written = report.verdict.contract, _Written()
         for _ in range(TRIES):
             contract = self.store.contract(name)
             if contract is None:
@@ -111,11 +113,13 @@ class Desk:
             state = incident.begin(contract, self.account, stored)
             after = incident.accept(contract, state, report, self.moment())
             if after is None:
-                return contract, state
+                return contract, state, written.slot_of(state)
+            written.note(stored, after)
             try:
-                return contract, self.store.save(after, expected_version=stored.version if stored else None)
+                saved = self.store.save(after, expected_version=stored.version if stored else None)
             except ConflictError:
                 continue
+            return contract, saved, written.slot_of(saved)
         raise ConflictError(f"cannot record a report on `{name}`: others wrote first {TRIES} times; try again")
 
     def announce(self, name: str) -> bool:
@@ -127,7 +131,8 @@ class Desk:
         return self._announce(name, None)
 
     def _announce(self, name: str, held: Slot | None) -> bool:
-        """`held` is the slot as the caller itself filled it: the claim on it is ours."""
+        """`held` is the slot as the caller itself filled it: the claim on it is ours. Without it, only a slot whose
+        claim has expired is ours to take."""
         any_sent = False
         for _ in range(TRIES):
             taken = self._take(name, held)
@@ -153,31 +158,31 @@ class Desk:
             if contract is None or state is None or state.slot is None:
                 return None
             now = self.now()
-            if not _is_ours(state.slot, held) and state.slot.claimed_until > now:
-                return None
             if _is_ours(state.slot, held):
                 return contract, state.slot
-            claimed = replace(state.slot, claimed_until=now + self.claim)
-            try:
-                after = replace(incident.begin(contract, self.account, state), slot=claimed)
+            if state.slot.claimed_until > now:
+                return None
+            held = replace(state.slot, claimed_until=now + self.claim)
+            after = replace(incident.begin(contract, self.account, state), slot=held)
+            with suppress(ConflictError):
                 self.store.save(after, expected_version=state.version)
-            except ConflictError:
-                continue
-            return contract, claimed
+                return contract, held
         raise ConflictError(f"cannot claim the announcement of `{name}`: others wrote first {TRIES} times; try again")
 
     def _change_slot(self, name: str, slot: Slot, change: Callable[[Contract, State], State]) -> Slot | None:
         """Apply `change` while the slot is still the one we claimed; answers the slot that stands afterwards when it is
         ours."""
+        written = _Written()
         for _ in range(TRIES):
             contract, state = self.store.contract(name), self.store.state(name)
-            if contract is None or state is None or not _is_ours(state.slot, slot):
+            if contract is None or state is None:
                 return None
+            if not _is_ours(state.slot, slot):
+                return written.slot_of(state)
             after = change(contract, incident.begin(contract, self.account, state))
-            try:
-                return self.store.save(after, expected_version=state.version).slot
-            except ConflictError:
-                continue
+            written.note(state, after)
+            with suppress(ConflictError):
+                return written.slot_of(self.store.save(after, expected_version=state.version))
         raise ConflictError(
             f"cannot empty the slot of `{name}`: others wrote first {TRIES} times; its mail will repeat"
         )
@@ -186,7 +191,7 @@ class Desk:
         """The mail, or a short one in its place when it cannot be composed, is refused, or failed too often."""
         short = short_mail(contract, slot, account=self.account, recheck=self.recheck)
         try:
-            mail = compose(contract, slot, account=self.account, recheck=self.recheck)
+            mail = self.compose(contract, slot, account=self.account, recheck=self.recheck)
         except Exception:  # noqa: BLE001 - whatever a strange policy does to our text, people must be told
             mail = short
         if slot.failures >= PATIENCE:
@@ -202,6 +207,24 @@ class Desk:
 def _is_ours(slot: Slot | None, held: Slot | None) -> bool:
     """The same announcement under the same claim: another one's claim ends at another time."""
     return bool(slot and held and (slot.id, slot.claimed_until) == (held.id, held.claimed_until))
+
+
+class _Written:
+    """The slots that a loop of conditional writes tried to fill.
+
+    A write may succeed and be answered with a conflict, when the client's own retry finds the new version: what was
+    filled so is ours to send all the same, and one that stood before is somebody else's.
+    """
+
+    def __init__(self) -> None:
+        self._slots: list[Slot] = []
+
+    def note(self, before: State | None, after: State) -> None:
+        if after.slot and not (before and _is_ours(before.slot, after.slot)):
+            self._slots.append(after.slot)
+
+    def slot_of(self, state: State) -> Slot | None:
+        return state.slot if any(_is_ours(state.slot, slot) for slot in self._slots) else None
 
 
 def _released(now: datetime) -> Callable[[Contract, State], State]:
@@ -229,6 +252,7 @@ class _Recorded(NamedTuple):
 
     contract: Contract
     state: State
+    slot: Slot | None  # the one that this check filled
     report: Report | None
     depends: tuple[str, ...] | None  # to hand to Store.depend; None: nothing new
 
@@ -252,9 +276,9 @@ class Watch:
         Raises UnknownContractError, TransientError, ConflictError after too many lost races, and UndeliveredError
         (which has the share) when the verdict is recorded but a mail or report failed: everything else was tried.
         """
-        contract, state, report, depends = self._record(name, cause, last_try=last_try)
+        contract, state, filled, report, depends = self._record(name, cause, last_try=last_try)
         share = incident.merge(contract, state)
-        steps: list[Callable[[], object]] = [lambda: self.desk._announce(name, state.slot)]  # noqa: SLF001 - one module
+        steps: list[Callable[[], object]] = [lambda: self.desk._announce(name, filled)]  # noqa: SLF001 - one module
         if report:
             steps.append(lambda: self._report(contract, report))
         if depends is not None:
@@ -263,7 +287,7 @@ class Watch:
         return share
 
     def _record(self, name: str, cause: Cause, *, last_try: bool) -> _Recorded:
-        store, account = self.desk.store, self.desk.account
+        store, account, written = self.desk.store, self.desk.account, _Written()
         for _ in range(TRIES):
             contract = store.contract(name)
             if contract is None:
@@ -276,12 +300,13 @@ class Watch:
             after, report = incident.report_due(contract, after, always=always, now=self.desk.now())
             fresh = before.own is None or before.own.digest != contract.digest or cause.kind == "sweep"
             depends = depends_on(observation)
+            written.note(stored, after)
             try:
                 saved = store.save(after, expected_version=stored.version if stored else None)
             except ConflictError:
                 continue
             is_news = depends is not None and (fresh or depends != saved.depends)
-            return _Recorded(contract, saved, report, depends if is_news else None)
+            return _Recorded(contract, saved, written.slot_of(saved), report, depends if is_news else None)
         raise ConflictError(f"cannot record a check of `{name}`: others wrote first {TRIES} times; try again")
 
     def _look(self, contract: Contract, before: State, *, last_try: bool) -> tuple[Verdict, Observation]:
@@ -296,7 +321,8 @@ class Watch:
             transient = tuple(source for source in unreadable(observation) if source.transient)
             if transient and not last_try:
                 raise TransientError(contract.name, transient)
-            return self.judge(contract, neighbours, observation, reported), observation
+            verdict = self.judge(contract, neighbours, observation, reported)
+            return incident.told_here(contract, neighbours, verdict), observation
 
         verdict, observation = look()
         looks = [verdict]

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from threelocks.alert.text import INDENT, command_lines, cut, json_lines, plain, unlinked, wrapped
+from threelocks.alert.text import INDENT, command_lines, cut, ended, json_lines, plain, unlinked, wrapped
 from threelocks.alert.words import (
     KIND_WORDS,
     LOCK_WORDS,
@@ -133,7 +133,8 @@ def _head(contract: Contract, slot: Slot, account: str) -> list[str]:
     lines = [f"{_label(slot)}: {contract.name}"]
     if finding:
         lines.append(f"{LOCK_WORDS[finding.lock].capitalize()} of {who(contract, finding.account)}")
-    return [*lines, "", *wrapped(effect(contract, slot)), *wrapped(_call(contract, slot, account))]
+    watched = ["This share is watched from now on."] if slot.before is None else []
+    return [*lines, "", *watched, *wrapped(effect(contract, slot)), *wrapped(_call(contract, slot, account))]
 
 
 def _call(contract: Contract, slot: Slot, account: str) -> str:
@@ -190,7 +191,7 @@ def _why(contract: Contract, slot: Slot) -> list[str]:
         told = [
             line
             for index, finding in enumerate(findings[:AT_ALL])
-            for line in _finding(contract, finding, in_full=title != "no longer so" and index < IN_FULL)
+            for line in _finding(contract, finding, in_full=title == "new" and index < IN_FULL)
         ]
         rest = [f"{INDENT}... and {len(findings) - AT_ALL} more"] if len(findings) > AT_ALL else []
         lines += [*head, *told, *rest]
@@ -199,8 +200,9 @@ def _why(contract: Contract, slot: Slot) -> list[str]:
 
 def _finding(contract: Contract, finding: Finding, *, in_full: bool) -> list[str]:
     sentence = plain(finding.detail, 600) or plain_sentence(contract, finding)
-    where = "" if finding.lock not in THE_THREE_LOCKS else f"{LOCK_WORDS[finding.lock]}: "
-    said = f"{KIND_WORDS[finding.kind]}  {where}{sentence} [{plain(finding.code)}]"
+    lock = LOCK_WORDS[finding.lock]
+    where = f"{lock}: " if finding.lock in THE_THREE_LOCKS and lock not in sentence else ""
+    said = f"{KIND_WORDS[finding.kind]}  {where}{ended(sentence)} [{plain(finding.code)}]"
     lines = wrapped(said, INDENT, _DEEP)
     if in_full and finding.witness:
         lines += _witness(finding.kind, finding.witness)
@@ -312,13 +314,14 @@ def _fixes(findings: list[Finding]) -> list[str]:
     lines = []
     for number, remedy in enumerate(remedies[:AT_ALL], start=1):
         mark = f"{number}. " if len(remedies) > 1 else ""
-        sentence = plain(remedy.sentence, 600) or "See the code in docs/alerts.md."
-        lines += wrapped(mark + sentence[:1].upper() + sentence[1:], _DEEP, _DEEP + " " * len(mark))
+        sentence = plain(remedy.sentence, 600) or "see the code in docs/alerts.md"
+        sentence, steps = sentence[:1].upper() + sentence[1:], remedy.statement or remedy.commands
+        lines += wrapped(mark + ended(sentence, ":" if steps else "."), _DEEP, _DEEP + " " * len(mark))
         if remedy.statement:
             lines += ["", *json_lines(remedy.statement, _DEEPER)]
         if remedy.commands:
             lines += ["", *(line for command in remedy.commands for line in command_lines(command, _DEEPER))]
-        if number < len(remedies) and (remedy.statement or remedy.commands):
+        if number < len(remedies) and steps:
             lines.append("")
     return lines
 

@@ -25,6 +25,11 @@ def plain(text: str, limit: int = _LIMIT) -> str:
     return flat if len(flat) <= limit else flat[: limit - 3] + "..."
 
 
+def ended(sentence: str, mark: str = ".") -> str:
+    """The sentence with a mark at its end, if it has none."""
+    return sentence if sentence.endswith((".", ":", "?", "!")) else sentence + mark
+
+
 def _is_seen(character: str) -> bool:
     return character.isspace() or unicodedata.category(character) not in _UNSEEN
 

@@ -189,7 +189,7 @@ def _may(contract: Contract, finding: Finding) -> str:
     }
     actions = plain(", ".join(finding.actions[:4]), 120) or "more"
     more = f" and {len(finding.actions) - 4} more actions" if len(finding.actions) > 4 else ""  # noqa: PLR2004 - as above
-    return f"{principal(contract, finding.principal)} may {actions}{more} {on.get(finding.lock, '')}".rstrip()
+    return f"{principal(contract, finding.principal)} can use {actions}{more} {on.get(finding.lock, '')}".rstrip()
 
 
 def principal(contract: Contract, text: str) -> str:
@@ -199,7 +199,7 @@ def principal(contract: Contract, text: str) -> str:
     words = plain(text, 200)
     account = words.removeprefix("account ")
     party = contract.party(account)
-    return f"any principal that {who(contract, account)} lets" if party else words
+    return f"every principal of {who(contract, account)}" if party else words
 
 
 def _unread(share: Share) -> str:
@@ -221,18 +221,20 @@ class Symptom:
 # Where AWS records a cross-account call: S3 data events, see
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/cloudtrail-logging-s3-info.html, and KMS, see
 # https://docs.aws.amazon.com/kms/latest/developerguide/logging-using-cloudtrail.html.
-_S3_RECORD = "S3 data events: in {owner}'s trail, and in {consumer}'s, each where it logs data events"
+_S3_RECORD = "as S3 data events in {owner}'s trail, and in {consumer}'s, each where it logs data events"
 _KMS_RECORD = "the denied kms:Decrypt, which S3 asks for in the reader's name, is in {consumer}'s trail only"
 _STATE_RECORD = "the failed kms:Decrypt, which S3 asks for in the reader's name, with the same error code"
 
 _SYMPTOMS: dict[str, Symptom] = {
-    "identity": Symptom("403 AccessDenied, like every other lock", f"{_S3_RECORD}; {_KMS_RECORD}"),
+    "identity": Symptom(
+        "403 AccessDenied; the answer is the same whichever lock is shut", f"{_S3_RECORD}; {_KMS_RECORD}"
+    ),
     "identity.role-missing": Symptom(
         "AccessDenied when they assume the role, before any request to S3",
         "the denied sts:AssumeRole in {consumer}'s trail",
     ),
     "bucket": Symptom(
-        "403 AccessDenied, like every other lock",
+        "403 AccessDenied; the answer is the same whichever lock is shut",
         f"{_S3_RECORD}. There is no KMS event: S3 refuses before it asks for the key",
     ),
     "bucket.missing": Symptom("404 NoSuchBucket, or another bucket of that name", _S3_RECORD),
@@ -252,10 +254,10 @@ _SYMPTOMS: dict[str, Symptom] = {
 _OTHERWISE = {
     Kind.WIDE: Symptom(
         "nothing: their requests work as before, and some work that should not",
-        "successful requests beyond the contract: S3 data events and KMS events in {owner}'s trail",
+        "the requests that succeed, as S3 data events and KMS events in {owner}'s trail",
     ),
     Kind.RISK: Symptom("nothing today", "nothing is refused today, so nothing is recorded"),
-    Kind.UNREAD: Symptom("not known", "if they are refused: S3 data events in {owner}'s trail"),
+    Kind.UNREAD: Symptom("not known", "if they are refused, as S3 data events in {owner}'s trail"),
 }
 
 
