@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 from urllib.parse import unquote
+from xml.etree.ElementTree import ParseError
 
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, IncompleteReadError
+from botocore.exceptions import ConnectionError as BotoConnectionError
 from botocore.parsers import ResponseParserError
 
 from threelocks.observation import Absent, Found, Source, Unreadable
@@ -69,6 +71,10 @@ _TRANSIENT = frozenset(
         "TooManyRequestsException",
     }
 )
+# What botocore raises for an answer that it cannot parse (a proxy's page, say): each of its parsers has its own ways.
+_GARBLED = (ResponseParserError, ParseError, LookupError, TypeError, ValueError, AttributeError)
+# Those among botocore's errors, and the garbled answers, that another try may not meet.
+_PASSING = (HTTPClientError, BotoConnectionError, IncompleteReadError, *_GARBLED)
 _TOO_MANY_REQUESTS = 429
 _SERVER_ERROR = 500
 
@@ -112,7 +118,7 @@ def ask(call: Call, client: Callable[[], Any], parameters: Mapping[str, Any]) ->
         body = getattr(client(), call.method)(**parameters)
     except ClientError as error:
         raise _refused(call, error) from error
-    except (BotoCoreError, ResponseParserError) as error:
+    except (BotoCoreError, *_GARBLED) as error:
         raise UnreadError(_failed(call, error)) from error
     return Answer(call, parameters, body)
 
@@ -135,9 +141,9 @@ def _refused(call: Call, error: ClientError) -> Exception:
 
 
 def _failed(call: Call, error: Exception) -> Unreadable:
-    """The call got no answer, or one that botocore could not read. A connection may be better next time."""
-    transient = isinstance(error, HTTPClientError | IncompleteReadError | ResponseParserError)
-    return Unreadable(call.name, type(error).__name__, str(error)[:_LONGEST_MESSAGE], transient=transient)
+    """The call was not made, got no answer, or one that botocore could not read."""
+    message = str(error)[:_LONGEST_MESSAGE]
+    return Unreadable(call.name, type(error).__name__, message, transient=isinstance(error, _PASSING))
 
 
 def changed(call: Call, message: str) -> Unreadable:

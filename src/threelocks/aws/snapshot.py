@@ -52,7 +52,7 @@ OWNER, CONSUMER, KEY_HOLDER = "owner", "consumer", "key_holder"
 _TAKEN = "taken"
 
 
-class SnapshotError(ValueError):
+class SnapshotError(Exception):
     """The file is not a snapshot; the text names the place in it."""
 
 
