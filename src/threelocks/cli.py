@@ -19,7 +19,8 @@ import yaml
 
 from threelocks import contract as contracts
 from threelocks.contract import Contract
-from threelocks.finding import Finding, Headline, Kind, Verdict, headline
+from threelocks.finding import Finding, Kind, Lock, Verdict, headline
+from threelocks.incident import gravest
 from threelocks.judge import judge as judge_locks
 from threelocks.problems import BadContractError, Problem
 from threelocks.report import encode
@@ -267,7 +268,7 @@ def check(arguments: argparse.Namespace, *, judge: Judge) -> int:
         print(json.dumps(_as_json(contract, verdicts, kinds), indent=2, ensure_ascii=False))
     else:
         print("\n".join(_as_text(contract, verdicts, kinds)))
-    return _STATUS.get(headline(kinds), OFF)
+    return _status(kinds)
 
 
 def _judge(contract: Contract, path: Path, judge: Judge) -> tuple[Verdict, ...]:
@@ -289,7 +290,10 @@ def _facts_of_others(stated: dict[str, dict[str, str]], account: str) -> dict[st
     return {name: value for other, facts in stated.items() if other != account for name, value in facts.items()}
 
 
-_STATUS = {Headline.INTACT: INTACT, Headline.UNKNOWN: UNREAD}
+def _status(kinds: frozenset[Kind]) -> int:
+    if not kinds:
+        return INTACT
+    return UNREAD if kinds == {Kind.UNREAD} else OFF
 
 
 def _as_json(contract: Contract, verdicts: Sequence[Verdict], kinds: frozenset[Kind]) -> dict[str, Any]:
@@ -301,11 +305,15 @@ def _as_json(contract: Contract, verdicts: Sequence[Verdict], kinds: frozenset[K
     }
 
 
+_ORDER = tuple(Lock)  # the three locks first
+
+
 def _as_text(contract: Contract, verdicts: Sequence[Verdict], kinds: frozenset[Kind]) -> Iterator[str]:
     yield f"{headline(kinds)}: {contract.name}, {contract.role} reads s3://{contract.bucket.name}"
-    for state in (state for verdict in verdicts for state in verdict.locks):
+    states = [state for verdict in verdicts for state in verdict.locks]
+    for state in sorted(states, key=lambda state: _ORDER.index(state.lock)):
         yield f"  {state.lock:16} {state.account}  {', '.join(state.kinds) or 'open, and no wider than agreed'}"
-    for finding in (finding for verdict in verdicts for finding in verdict.findings):
+    for finding in gravest(finding for verdict in verdicts for finding in verdict.findings):
         yield ""
         yield from _finding_text(finding)
     remarks = dict.fromkeys(remark for verdict in verdicts for remark in verdict.remarks)

@@ -1,0 +1,348 @@
+"""The command line tool: what it prints, its exit status, and what it tells those who hand it something else."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from simulation.memory import verdict_of
+from threelocks import cli
+from threelocks.aws.session import Clients
+from threelocks.aws.store import DynamoStore
+from threelocks.finding import Finding, Kind, Lock, Remedy, StatementRef, Verdict, Witness
+from threelocks.problems import BadContractError
+
+ROOT = Path(__file__).parents[2]
+CONTRACT = ROOT / "contracts" / "bi-curated-read.yaml"
+OWNER, CONSUMER, STRANGER = "111111111111", "222222222222", "333333333333"
+TEXT = CONTRACT.read_text()
+
+Said = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Any:
+    def write_file(text: str | bytes, name: str = "share.yaml") -> str:
+        path = tmp_path / name
+        path.write_bytes(text.encode() if isinstance(text, str) else text)
+        return str(path)
+
+    return write_file
+
+
+# --- files ---
+
+
+@pytest.mark.parametrize(
+    ("change", "value"),
+    [
+        ('account: "222222222222"', "account: 222222222222"),
+        ('account: "222222222222"', "account: !!str 222222222222"),
+        ("home_region: eu-west-1", "home_region: !!str eu-west-1"),
+    ],
+)
+def test_values_are_taken_as_they_are_written(change: str, value: str) -> None:
+    assert cli.parse_yaml(TEXT.replace(change, value, 1), file="x").consumer.account == CONSUMER
+
+
+def test_a_leading_zero_of_an_account_id_is_kept_without_quotes() -> None:
+    text = TEXT.replace(f'"{CONSUMER}"', "011111111110").replace(CONSUMER, "011111111110")
+    assert cli.parse_yaml(text, file="x").consumer.account == "011111111110"
+
+
+def test_on_and_off_are_words() -> None:
+    text = f"{TEXT}premises: {{bucket_keys: off}}\nalso_allowed: []\n"
+    assert cli.parse_yaml(text, file="x").premises.bucket_keys == "off"
+
+
+def test_nothing_written_is_nothing() -> None:
+    text = TEXT + "contexts:\n- name: athena\n  keys: {aws:SourceVpce: , aws:SourceVpc: null, aws:SourceIp: ~}\n"
+    assert set(cli.parse_yaml(text, file="x").contexts[0].keys.values()) == {None}
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (TEXT + "name: other\n", r"share.yaml: line \d+, column 1: `name` stands here a second time"),
+        ("a: [1, 2", r"share.yaml: line 1, column 9: .*expected"),
+        ("a: &x {b: c}\nd: *x\n", "share.yaml: line 2, column 4: an alias"),
+        ("<<: {name: x}\n", "share.yaml: <<: is not a field"),
+        ("name: one\n---\nname: two\n", "share.yaml: line 2, column 1: but found another document"),
+        (
+            "name: !!python/object/apply:os.system [x]\n",
+            "share.yaml: line 1, column 7: could not determine a constructor",
+        ),
+        ("? [a, b]\n: c\n", "share.yaml: line 1, column 3: found unhashable key"),
+        ("name: \x00\n", "share.yaml: is not YAML that can be read"),
+        ("[" * 5000, "share.yaml: "),
+        ("", "share.yaml: a contract is a group of fields"),
+        ("just text", "share.yaml: a contract is a group of fields"),
+    ],
+)
+def test_what_is_not_a_contract_in_yaml_is_refused_with_its_place(text: str, told: str) -> None:
+    with pytest.raises(BadContractError, match=told):
+        cli.parse_yaml(text, file="share.yaml")
+
+
+# --- validate ---
+
+
+def test_a_sound_file_is_said_to_be_sound(capsys: Said) -> None:
+    assert cli.main(["validate", str(CONTRACT)]) == 0
+    assert capsys.readouterr().out == f"{CONTRACT}: `bi-curated-read` is sound, with terms b2e6cf104707\n"
+
+
+def test_the_problems_of_every_file_are_told_at_once_on_stderr(write: Any, capsys: Said) -> None:
+    one, two = write(TEXT + "colour: red\n", "one.yaml"), write("name: x", "two.yaml")
+    assert cli.main(["validate", one, str(CONTRACT), two]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert f"{one}: colour: is not a field" in said.err
+    assert f"{two}: owner: is missing" in said.err
+
+
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (lambda _: "/nowhere/x.yaml", "cannot read `/nowhere/x.yaml`: no such file"),
+        (lambda _: "/", "cannot read `/`: is a directory"),
+        (lambda write: write(b"name: \xff\xfe"), "is not UTF-8 text (byte 6)"),
+        (lambda write: write("#" * (cli.LARGEST_FILE + 1)), "is larger than"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_told_without_a_traceback(make: Any, told: str, write: Any, capsys: Said) -> None:
+    assert cli.main(["validate", make(write)]) == 2
+    assert told in capsys.readouterr().err
+
+
+def test_two_files_of_one_name_are_refused(write: Any, capsys: Said) -> None:
+    assert cli.main(["validate", write(TEXT), str(CONTRACT)]) == 2
+    assert "two of the files are contracts called `bi-curated-read`" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["frob"], ["validate"], ["check", "x"], ["apply", "x", "--table", "t", "--stack", "s"]]
+)
+def test_bad_usage_ends_with_2(arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(arguments)
+    assert ended.value.code == 2
+
+
+# --- apply ---
+
+
+@pytest.fixture
+def signed_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the credentials and configuration of whoever runs the tests."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, "/nowhere")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+
+@pytest.fixture
+def aws(signed_out: None) -> Iterator[None]:
+    with mock_aws():
+        yield
+
+
+@pytest.fixture
+def sign_in(aws: None, monkeypatch: pytest.MonkeyPatch) -> Any:
+    def signed_in(account: str) -> None:
+        sts = boto3.client("sts", "eu-west-1", aws_access_key_id="x", aws_secret_access_key="x")
+        role = f"arn:aws:iam::{account}:role/admin"
+        keys = sts.assume_role(RoleArn=role, RoleSessionName="ann")["Credentials"]
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", keys["AccessKeyId"])
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", keys["SecretAccessKey"])
+        monkeypatch.setenv("AWS_SESSION_TOKEN", keys["SessionToken"])
+
+    return signed_in
+
+
+def make_stack(name: str = "threelocks", region: str = "eu-west-1") -> str:
+    """A stack with a table and the output that names it; answers the table's name."""
+    keys = [("pk", "HASH"), ("sk", "RANGE")]
+    table = {
+        "Type": "AWS::DynamoDB::Table",
+        "Properties": {
+            "BillingMode": "PAY_PER_REQUEST",
+            "KeySchema": [{"AttributeName": key, "KeyType": kind} for key, kind in keys],
+            "AttributeDefinitions": [{"AttributeName": key, "AttributeType": "S"} for key, _ in keys],
+        },
+    }
+    template = {"Resources": {"Table": table}, "Outputs": {"TableName": {"Value": {"Ref": "Table"}}}}
+    formation = boto3.client("cloudformation", region)
+    formation.create_stack(StackName=name, TemplateBody=json.dumps(template))
+    (stack,) = formation.describe_stacks(StackName=name)["Stacks"]
+    return str(stack["Outputs"][0]["OutputValue"])
+
+
+def stored(table: str, account: str = OWNER) -> DynamoStore:
+    return DynamoStore(Clients(), table=table, account=account, region="eu-west-1")
+
+
+def test_a_contract_is_applied_to_the_table_of_the_partys_stack_at_home(sign_in: Any, capsys: Said) -> None:
+    sign_in(OWNER)
+    table = make_stack()
+    assert cli.main(["apply", str(CONTRACT)]) == 0
+    assert stored(table).contract("bi-curated-read") == cli.load(CONTRACT)
+    said = capsys.readouterr().out
+    assert f"bi-curated-read: applied to `{table}` of account {OWNER}, eu-west-1" in said
+    assert "aws lambda invoke --function-name threelocks-recheck --region eu-west-1" in said
+
+
+def test_applying_again_says_what_changed_and_nothing_when_nothing_did(sign_in: Any, write: Any, capsys: Said) -> None:
+    sign_in(CONSUMER)
+    table = make_stack()
+    cli.main(["apply", str(CONTRACT), "--table", table])
+    capsys.readouterr()
+    assert cli.main(["apply", str(CONTRACT), "--table", table]) == 0
+    assert capsys.readouterr().out == f"bi-curated-read: unchanged in `{table}` of account {CONSUMER}, eu-west-1\n"
+    assert cli.main(["apply", write(TEXT + "prefixes: [sales/]\n"), "--table", table]) == 0
+    assert 'bi-curated-read: prefixes: [""] becomes ["sales/"]' in capsys.readouterr().out
+    contract = stored(table, CONSUMER).contract("bi-curated-read")
+    assert contract is not None
+    assert contract.prefixes == ("sales/",)
+
+
+def test_a_dry_run_changes_nothing(sign_in: Any, capsys: Said) -> None:
+    sign_in(OWNER)
+    table = make_stack("guard")
+    assert cli.main(["apply", str(CONTRACT), "--stack", "guard", "--dry-run"]) == 0
+    assert "bi-curated-read: new\nbi-curated-read: would be applied" in capsys.readouterr().out
+    assert stored(table).names() == ()
+
+
+def test_a_contract_in_which_the_account_has_no_part_is_refused(sign_in: Any, capsys: Said) -> None:
+    sign_in(STRANGER)
+    table = make_stack()
+    assert cli.main(["apply", str(CONTRACT), "--table", table]) == 2
+    said = capsys.readouterr().err
+    assert f"the credentials are of account `{STRANGER}`, which has no part in `bi-curated-read`" in said
+    assert f"`{OWNER}` (data-platform)" in said
+    assert stored(table).names() == ()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ([], "with id threelocks does not exist; deploy template.yaml there first"),
+        (["--region", "eu-west-2"], "deploy template.yaml there first"),
+        (["--table", "elsewhere"], "name the table that the stack's output TableName shows"),
+        (["--profile", "nobody"], "name one that `aws configure list-profiles` shows"),
+    ],
+)
+def test_what_aws_refuses_is_told_with_the_next_step(
+    arguments: list[str], told: str, sign_in: Any, capsys: Said
+) -> None:
+    sign_in(OWNER)
+    assert cli.main(["apply", str(CONTRACT), *arguments]) == 2
+    assert told in capsys.readouterr().err
+
+
+def test_without_credentials_the_next_step_is_to_sign_in(signed_out: None, capsys: Said) -> None:
+    assert cli.main(["apply", str(CONTRACT)]) == 2
+    assert "unable to locate credentials; name a profile with --profile, or sign in" in capsys.readouterr().err
+
+
+# --- check ---
+
+
+def finding(kind: Kind) -> Finding:
+    return Finding(
+        code="bucket.no-allow",
+        kind=kind,
+        lock=Lock.BUCKET_POLICY,
+        account=OWNER,
+        resource="arn:aws:s3:::datalake-curated-a",
+        principal="role",
+        actions=("s3:GetObject",),
+        detail="no statement allows it",
+        witness=Witness("role", "s3:GetObject", "arn:aws:s3:::datalake-curated-a/x", (("aws:SourceVpce", ()),)),
+        statements=(StatementRef("bucket policy", 1, "Readers", '{"Effect": "Allow"}'),),
+        remedy=Remedy(OWNER, "add the role", '{"Sid": "x"}', ("aws s3api put-bucket-policy",)),
+    )
+
+
+def judging(*kinds: Kind) -> Any:
+    """A judge that finds these kinds in the owner's locks, and passes a fact on."""
+
+    def judge(contract: Any, neighbours: Any, observation: Any, facts: dict[str, str]) -> Verdict:
+        findings = tuple(finding(kind) for kind in kinds) if observation.account == OWNER else ()
+        own = (("from", observation.account), *sorted((f"heard-{name}", value) for name, value in facts.items()))
+        return verdict_of(contract, observation.account, findings, as_of=observation.began, facts=own)
+
+    return judge
+
+
+@pytest.fixture
+def snapshot(write: Any) -> str:
+    return str(write('{"taken": "2026-11-20T09:30:00Z", "owner": {}, "consumer": {}}', "snapshot.json"))
+
+
+@pytest.mark.parametrize(
+    ("kinds", "status", "word"),
+    [
+        ((), 0, "INTACT"),
+        ((Kind.SHUT,), 1, "BROKEN"),
+        ((Kind.WIDE,), 1, "WIDENED"),
+        ((Kind.RISK,), 1, "AT_RISK"),
+        ((Kind.UNREAD,), 3, "UNKNOWN"),
+        ((Kind.UNREAD, Kind.SHUT), 1, "BROKEN"),
+        ((Kind.UNREAD, Kind.RISK), 1, "UNKNOWN"),
+    ],
+)
+def test_the_exit_status_says_the_standing(
+    kinds: tuple[Kind, ...], status: int, word: str, snapshot: str, capsys: Said
+) -> None:
+    arguments = ["check", str(CONTRACT), "--snapshot", snapshot]
+    assert cli.main(arguments, judge=judging(*kinds)) == status
+    assert capsys.readouterr().out.startswith(f"{word}: bi-curated-read")
+    assert cli.main([*arguments, "--json"], judge=judging(*kinds)) == status
+    assert json.loads(capsys.readouterr().out)["headline"] == word
+
+
+def test_a_finding_is_printed_with_its_proof_and_its_remedy(snapshot: str, capsys: Said) -> None:
+    cli.main(["check", str(CONTRACT), "--snapshot", snapshot], judge=judging(Kind.SHUT))
+    said = capsys.readouterr().out
+    for part in (
+        "identity_policy  222222222222  open",
+        "bucket_policy    111111111111  shut",
+        "shut: bucket.no-allow (bucket_policy, account 111111111111)",
+        "role calls s3:GetObject on arn:aws:s3:::datalake-curated-a/x",
+        "with aws:SourceVpce = absent",
+        "bucket policy, statement 2 `Readers`:",
+        "account 111111111111 must act: add the role",
+        "aws s3api put-bucket-policy",
+    ):
+        assert part in said
+
+
+def test_each_side_is_judged_with_the_facts_that_the_other_states(snapshot: str, capsys: Said) -> None:
+    cli.main(["check", str(CONTRACT), "--snapshot", snapshot, "--json"], judge=judging())
+    verdicts = json.loads(capsys.readouterr().out)["verdicts"]
+    assert {verdict["account"]: dict(verdict["facts"])["heard-from"] for verdict in verdicts} == {
+        OWNER: CONSUMER,
+        CONSUMER: OWNER,
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [("{", "not JSON"), ("[]", "not an object"), ('{"ownr": {}}', "did you mean `owner`?")],
+)
+def test_a_snapshot_that_is_none_is_bad_input(text: str, told: str, write: Any, capsys: Said) -> None:
+    path = write(text, "snapshot.json")
+    assert cli.main(["check", str(CONTRACT), "--snapshot", path], judge=judging()) == 2
+    said = capsys.readouterr().err
+    assert path in said
+    assert told in said
