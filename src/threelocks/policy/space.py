@@ -75,6 +75,7 @@ BUCKET = Shape(
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
 OBJECT_KEY = Shape(_FREE_LETTERS + _RARE_LETTERS, 1, 1024)
 KEY_ID = Shape("0123456789abcdef-", 36, 36, frozenset("0123456789abcdef-"))
+REGION = Shape("xyzabcdefghijklmnopqrstuvw0123456789-", 9, 20, frozenset(string.ascii_lowercase + string.digits + "-"))
 TEXT = Shape(_FREE_LETTERS + _RARE_LETTERS, 0, 2048)
 SERVICE_NAME = Shape(
     "xyzabcdefghijklmnopqrstuvw0123456789-.", 1, 128, frozenset(string.ascii_lowercase + string.digits + "-.")
@@ -114,12 +115,13 @@ class Const:
 class Free:
     """A condition key whose value is open. `chosen`: the reader chooses it, so that every value must do; otherwise it
     is part of the environment. `required`: a date that every request carries. `floor`: no earlier date (in seconds
-    since 1970) is possible.
+    since 1970) is possible; `ceiling`: no later one.
     """
 
     chosen: bool = False
     required: bool = False
     floor: float | None = None
+    ceiling: float | None = None
 
 
 Binding = Const | View | Free
@@ -161,7 +163,9 @@ class CallerSpace:
         if self.kind is CallerKind.SERVICE:
             return {**_NO_PRINCIPAL, **fixed, "aws:principalservicename": self.view(self.name)}
         if self.kind is CallerKind.ANONYMOUS:
-            return {**_NO_PRINCIPAL, **fixed, "aws:userid": Const(("anonymous",))}
+            # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
+            unsigned = {"aws:userid": Const(("anonymous",)), "aws:principalisawsservice": ABSENT}
+            return {**_NO_PRINCIPAL, **fixed, **unsigned}
         assert self.principal_arn is not None
         userid = {
             CallerKind.ROLE_SESSION: self.view(self.unique_id, ":", self.session),
