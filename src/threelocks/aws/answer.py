@@ -180,12 +180,12 @@ class Answer:
     where: str = ""  # the path of this part within the whole answer
 
     def _at(self, path: str) -> Any:
-        value = self.body
-        for name in path.split("."):
+        value, names = self.body, path.split(".")
+        for depth, name in enumerate(names):
             if value is None:
                 return None
             if not isinstance(value, dict):
-                raise self.unexpected(path, "is within something that is no object")
+                raise self.unexpected(".".join(names[:depth]), "is not an object")
             value = value.get(name)
         return value
 
