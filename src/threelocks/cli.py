@@ -24,7 +24,7 @@ from threelocks.incident import gravest
 from threelocks.judge import judge as judge_locks
 from threelocks.problems import BadContractError, Problem
 from threelocks.report import encode
-from threelocks.spelling import shown
+from threelocks.spelling import shown, visible
 
 if TYPE_CHECKING:  # boto3 takes long to import, and only `apply` calls AWS
     import boto3
@@ -267,7 +267,8 @@ def check(arguments: argparse.Namespace, *, judge: Judge) -> int:
     if arguments.json:
         print(json.dumps(_as_json(contract, verdicts, kinds), indent=2, ensure_ascii=False))
     else:
-        print("\n".join(_as_text(contract, verdicts, kinds)))
+        for line in _as_text(contract, verdicts, kinds):
+            print(visible(line))  # what policies say must not steer the terminal
     return _status(kinds)
 
 
@@ -322,17 +323,25 @@ def _as_text(contract: Contract, verdicts: Sequence[Verdict], kinds: frozenset[K
     yield from (f"note: {remark}" for remark in remarks)
 
 
+_WITNESS = {
+    Kind.SHUT: "refused",
+    Kind.WIDE: "allowed",
+    Kind.RISK: "refused, or soon to be",
+    Kind.UNREAD: "undecided",
+}
+
+
 def _finding_text(finding: Finding) -> Iterator[str]:
     yield f"{finding.kind}: {finding.code} ({finding.lock}, account {finding.account})"
     yield f"  {finding.detail}"
     if finding.witness:
         witness = finding.witness
-        yield f"  for example: {witness.principal} calls {witness.action} on {witness.resource}"
+        yield f"  {_WITNESS[finding.kind]}: {witness.principal} calls {witness.action} on {witness.resource}"
         yield from (f"    with {key} = {', '.join(values) or 'absent'}" for key, values in witness.context)
     for statement in finding.statements:
         sid = f" `{statement.sid}`" if statement.sid else ""
         yield f"  {statement.document}, statement {statement.index + 1}{sid}:"
-        yield f"    {statement.text}"
+        yield from (f"    {line}" for line in statement.text.splitlines())
     if finding.remedy:
         yield f"  account {finding.remedy.account} must act: {finding.remedy.sentence}"
         yield from (f"    {line}" for line in (finding.remedy.statement or "").splitlines())

@@ -17,10 +17,14 @@ _LONGEST_SHOWN = 80
 _LONGEST_KEY = 1024  # bytes; https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
 
 
+def visible(text: str) -> str:
+    """One line, in which nothing can hide: control characters and the like stand as their code points."""
+    return "".join(letter if letter.isprintable() else f"\\u{ord(letter):04x}" for letter in text)
+
+
 def shown(value: object) -> str:
     """A value as an error quotes it: in backticks, on one line, cut when it is long."""
-    text = value if isinstance(value, str) else repr(value)
-    plain = "".join(letter if letter.isprintable() else f"\\u{ord(letter):04x}" for letter in text)
+    plain = visible(value if isinstance(value, str) else repr(value))
     return f"`{plain if len(plain) <= _LONGEST_SHOWN else plain[: _LONGEST_SHOWN - 3] + '...'}`"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -318,13 +319,22 @@ def test_a_finding_is_printed_with_its_proof_and_its_remedy(snapshot: str, capsy
         "identity_policy  222222222222  open",
         "bucket_policy    111111111111  shut",
         "shut: bucket.no-allow (bucket_policy, account 111111111111)",
-        "role calls s3:GetObject on arn:aws:s3:::datalake-curated-a/x",
+        "refused: role calls s3:GetObject on arn:aws:s3:::datalake-curated-a/x",
         "with aws:SourceVpce = absent",
         "bucket policy, statement 2 `Readers`:",
         "account 111111111111 must act: add the role",
         "aws s3api put-bucket-policy",
     ):
         assert part in said
+
+
+def test_what_a_policy_says_does_not_steer_the_terminal(snapshot: str, capsys: Said) -> None:
+    def judge(contract: Any, neighbours: Any, observation: Any, facts: Any) -> Verdict:
+        sid = replace(finding(Kind.SHUT).statements[0], sid="\x1b[2J\nINTACT")
+        return verdict_of(contract, observation.account, (replace(finding(Kind.SHUT), statements=(sid,)),))
+
+    cli.main(["check", str(CONTRACT), "--snapshot", snapshot], judge=judge)
+    assert r"statement 2 `\u001b[2J\u000aINTACT`:" in capsys.readouterr().out
 
 
 def test_each_side_is_judged_with_the_facts_that_the_other_states(snapshot: str, capsys: Said) -> None:

@@ -455,12 +455,12 @@ HEAVY = (
 
 @pytest.mark.parametrize("name", ["on_change", "on_report", "recheck", "sweep"])
 def test_importing_a_handler_brings_nothing_heavy(name: str) -> None:
-    """The number of modules is a steadier gate than milliseconds: about 300 of them when this was written."""
+    """The number of modules is a steadier gate than milliseconds: 330 of them when this was written."""
     code = f"import sys, threelocks.handlers.{name}; print(*sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603
     loaded = run.stdout.split()
     assert [module for module in HEAVY if module in loaded] == []
-    assert len(loaded) < 360
+    assert len(loaded) < 400
 
 
 # --- the environment ---

@@ -108,7 +108,7 @@ def _checked(app: App, check: Check) -> bool:
         log.info("the contract was removed meanwhile", contract=check.contract)
         return True
     except (TransientError, UndeliveredError) as error:
-        log.warning("a check must be tried again", contract=check.contract, reason=str(error))
+        log.warning("a check must be tried again", contract=check.contract, reason=str(error), exc_info=True)
         return False
     except Exception:
         log.exception("a check failed", contract=check.contract)

@@ -58,7 +58,7 @@ def _checked(app: App, name: str) -> tuple[Share | None, str]:
     except UnknownContractError as error:
         return None, str(error)
     except UndeliveredError as error:
-        app.telemetry.log.warning("a re-check could not tell everybody", contract=name, reason=str(error))
+        app.telemetry.log.warning("a re-check could not tell everybody", contract=name, exc_info=True)
         return error.share, str(error)
     except Exception as error:
         app.telemetry.log.exception("a re-check failed", contract=name)
