@@ -64,6 +64,7 @@ class Gate:
         yield from combined
 
 
+Must = dict[Dimension, frozenset[Literal]]  # what is asked of each dimension
 Texts = tuple[str, ...] | None  # of a group; None: the group is absent
 Answer = tuple[str, ...] | bool | None  # the same, or False: there is none
 
@@ -81,37 +82,38 @@ class Search:
 
     def escape(self, must: Sequence[Literal], avoid: Sequence[Box]) -> Point | None:
         """A request that meets `must` and lies in no box of `avoid`, or None: there is none."""
-        by_dimension: dict[Dimension, frozenset[Literal]] = {}
-        for one in (*must, *self._required(must, avoid)):
+        by_dimension: Must = {}
+        for one in (*must, *self._required((*must, *_literals(avoid)))):
             by_dimension = _with(by_dimension, one)
-        return self._escape(by_dimension, tuple(avoid))
+        # Few literals leave few ways out: such a box decides sooner.
+        waiting = [(by_dimension, tuple(sorted(avoid, key=lambda box: len(box.literals))))]
+        while waiting:
+            here, boxes = waiting.pop()
+            self.budget.spend(1 + len(boxes))
+            point = self.pick(here)
+            if point is None:
+                continue
+            inside = next((box for box in boxes if box.holds(point)), None)
+            if inside is None:
+                return point
+            waiting += reversed([*self._outside(here, inside, tuple(box for box in boxes if box is not inside))])
+        return None
 
-    def _required(self, must: Sequence[Literal], avoid: Sequence[Box]) -> Iterable[KeyLiteral]:
+    def _outside(self, must: Must, box: Box, rest: tuple[Box, ...]) -> Iterator[tuple[Must, tuple[Box, ...]]]:
+        """The ways out of a box, disjoint: deny its first literal; keep the first and deny the second; ..."""
+        kept = must
+        # Likeliest to have a way out first: dimensions that nothing else constrains yet.
+        for one in sorted(box.literals, key=lambda literal: literal.dimension in must):
+            yield _with(kept, one.negated(self.space)), rest
+            kept = _with(kept, one)
+
+    def _required(self, literals: Iterable[Literal]) -> Iterable[KeyLiteral]:
         """Keys that every request carries are present, whatever else is asked of them."""
-        for one in (*must, *(one for box in avoid for one in box.literals)):
+        for one in literals:
             if isinstance(one, KeyLiteral):
                 binding = self.space.binding(one.key)
                 if isinstance(binding, Free) and binding.required:
                     yield KeyLiteral(one.key, one.copy, Test(condition=_ANY_DATE))
-
-    def _escape(self, must: dict[Dimension, frozenset[Literal]], avoid: tuple[Box, ...]) -> Point | None:
-        self.budget.spend(1 + len(avoid))
-        point = self.pick(must)
-        if point is None:
-            return None
-        box = next((box for box in avoid if box.holds(point)), None)
-        if box is None:
-            return point
-        rest = tuple(other for other in avoid if other is not box)
-        kept = must
-        # Likeliest to have a way out first: dimensions that nothing else constrains yet.
-        for one in sorted(box.literals, key=lambda literal: literal.dimension in must):
-            outside = one.negated(self.space)
-            found = self._escape(_with(kept, outside), rest)
-            if found is not None:
-                return found
-            kept = _with(kept, one)
-        return None
 
     # --- failing and passing ------------------------------------------------------------------------------------------
 
@@ -169,7 +171,7 @@ class Search:
 
     # --- one request --------------------------------------------------------------------------------------------------
 
-    def pick(self, must: dict[Dimension, frozenset[Literal]]) -> Point | None:
+    def pick(self, must: Must) -> Point | None:
         """The simplest request that meets these literals, dimension by dimension; None when one of them allows none."""
         action = self._action(must.get(ACTION, frozenset()))
         if action is None:
@@ -261,7 +263,12 @@ _VALUE = Group((TEXT,))
 _ANY_DATE = Condition("DateGreaterThanEquals", "", if_exists=False, key="", values=("1970-01-01",))
 
 
-def _with(must: dict[Dimension, frozenset[Literal]], one: Literal) -> dict[Dimension, frozenset[Literal]]:
+def _literals(boxes: Iterable[Box]) -> Iterator[Literal]:
+    for box in boxes:
+        yield from box.literals
+
+
+def _with(must: Must, one: Literal) -> Must:
     return {**must, one.dimension: must.get(one.dimension, frozenset()) | {one}}
 
 
