@@ -35,8 +35,6 @@ class Change:
 
     name: str  # for `--only`
     title: str
-    command: str  # what is typed, in short
-    by: str  # "owner" or "consumer"
     make: Deed
     mend: Deed | None  # None: nothing is broken, so nothing is mended
     lock: Lock | None  # None: nobody is to be told
@@ -180,8 +178,6 @@ CHANGES: tuple[Change, ...] = (
     Change(
         name="identity-policy",
         title="Failure A: kms:Decrypt is taken out of the role's inline policy",
-        command="aws iam put-role-policy",
-        by="consumer",
         make=put_identity_policy(without_decrypt),
         mend=put_identity_policy(as_agreed),
         lock=Lock.IDENTITY_POLICY,
@@ -190,8 +186,6 @@ CHANGES: tuple[Change, ...] = (
     Change(
         name="bucket-policy",
         title="Failure B: the role is taken out of the bucket policy",
-        command="aws s3api put-bucket-policy",
-        by="owner",
         make=put_bucket_policy(without_the_role_on_the_bucket),
         mend=put_bucket_policy(as_agreed),
         lock=Lock.BUCKET_POLICY,
@@ -200,8 +194,6 @@ CHANGES: tuple[Change, ...] = (
     Change(
         name="key-policy",
         title="Failure C: the role is taken out of the key policy",
-        command="aws kms put-key-policy",
-        by="owner",
         make=put_key_policy(without_the_role_on_the_key),
         mend=put_key_policy(as_agreed),
         lock=Lock.KEY_POLICY,
@@ -210,8 +202,6 @@ CHANGES: tuple[Change, ...] = (
     Change(
         name="denied-prefix",
         title="An explicit Deny on one prefix of the bucket",
-        command="aws s3api put-bucket-policy",
-        by="owner",
         make=put_bucket_policy(with_a_prefix_denied),
         mend=put_bucket_policy(as_agreed),
         lock=Lock.BUCKET_POLICY,
@@ -220,8 +210,6 @@ CHANGES: tuple[Change, ...] = (
     Change(
         name="widened-principal",
         title="The bucket policy names the whole consumer account in the role's place",
-        command="aws s3api put-bucket-policy",
-        by="owner",
         make=put_bucket_policy(for_the_whole_account),
         mend=put_bucket_policy(as_agreed),
         lock=Lock.BUCKET_POLICY,
@@ -230,8 +218,6 @@ CHANGES: tuple[Change, ...] = (
     Change(
         name="key-disabled",
         title="The key is disabled",
-        command="aws kms disable-key",
-        by="owner",
         make=disable_key,
         mend=enable_key,
         lock=Lock.KEY_POLICY,
@@ -240,8 +226,6 @@ CHANGES: tuple[Change, ...] = (
     Change(
         name="rewrite",
         title="All three policies are rewritten in other words, and as open as before",
-        command="aws iam put-role-policy, s3api put-bucket-policy, kms put-key-policy",
-        by="owner",
         make=rewrite_all,
         mend=None,
         lock=None,

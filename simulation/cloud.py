@@ -20,6 +20,7 @@ from moto.sts.models import sts_backends
 
 from simulation.bus import EventBridge
 from simulation.clock import Clock
+from simulation.payer import payer_is_known
 from simulation.permission import Caller
 from simulation.resources import register
 from simulation.roles import trust_is_asked
@@ -93,6 +94,7 @@ def simulated_aws(clock: Clock | None = None) -> Iterator[Cloud]:
         bus = EventBridge(clock)
         stack.enter_context(bus.in_place_of_motos(_caller))
         stack.enter_context(trust_is_asked(_caller))
+        stack.enter_context(payer_is_known())
         register()
         yield Cloud(clock, bus)
 

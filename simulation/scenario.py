@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
+from typing import Any, Protocol
 
 from simulation.bus import Hop, Outcome
 from simulation.changes import Change, Deed
@@ -14,18 +15,42 @@ from simulation.poller import Invocation
 from simulation.world import World
 from threelocks.finding import Headline
 
-# How long administrators take, in simulated seconds: between two changes, and from a break to its repair.
-PAUSE, REPAIR = 3600.0, 540.0
+# In simulated seconds: between two changes, from a break to its repair, and from a call to its record's arrival.
+PAUSE, REPAIR, DELIVERY = 1500.0, 540.0, 20.0
+
+
+class Audience(Protocol):
+    """Who watches while it happens."""
+
+    def event(self, at: datetime, account: str, text: str) -> None:
+        """Somebody of that account does something."""
+
+    def aftermath(self, aftermath: Aftermath) -> None:
+        """What came of it."""
+
+
+class Nobody:
+    """An empty hall."""
+
+    def event(self, at: datetime, account: str, text: str) -> None:
+        pass
+
+    def aftermath(self, aftermath: Aftermath) -> None:
+        pass
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
     """How one call came to be judged: the rules it passed, and the function that ran for it."""
 
+    at: str  # when the call was made, as its record says
+    by: str  # the account of who made it
+    actor: str  # the name of the session
+    command: str  # "iam.put-role-policy"
     event_name: str
     rules: tuple[str, ...]  # logical ids with their region, in order
     function: str  # logical id; empty when no function ran
-    account: str
+    account: str  # where it ran
 
     def __str__(self) -> str:
         return " > ".join((*self.rules, self.function or "nobody"))
@@ -68,22 +93,60 @@ class Step:
         return tuple(_problems(self, tuple(accounts)))
 
 
-def run(world: World, change: Change) -> Step:
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """The share before anything happens: re-checked in each account, twice."""
+
+    headlines: Mapping[str, str]  # by account, as the second re-check answered them
+    first: Aftermath
+    again: Aftermath
+
+    def problems(self) -> tuple[str, ...]:
+        """Why the share is not intact and told so once; empty when it is."""
+        return tuple(_bad_beginning(self))
+
+
+def begin(world: World, audience: Audience | None = None) -> Beginning:
+    """Ask for a re-check in each account, and once more when each has heard of the other."""
+    audience = audience or Nobody()
+    answers: dict[str, str] = {}
+
+    def recheck(_: World) -> None:
+        for account in world.accounts:
+            audience.event(world.cloud.clock.now(), account, "invokes the re-check")
+            answer = world.invoke(account, "recheck", {"contract": world.contract.name})
+            answers[account] = ", ".join([share["headline"] for share in answer["contracts"]] or [str(answer)])
+
+    first = after(world, recheck)
+    audience.aftermath(first)
+    world.cloud.clock.advance(DELIVERY)
+    again = after(world, recheck)
+    for account, headline in answers.items():
+        audience.event(world.cloud.clock.now(), account, f"is answered {headline}")
+    audience.aftermath(again)
+    return Beginning(dict(answers), first, again)
+
+
+def run(world: World, change: Change, audience: Audience | None = None) -> Step:
     """Make a change, see what comes of it, and mend it."""
-    began = time.monotonic()
-    world.cloud.clock.advance(PAUSE)
-    broken = after(world, change.make)
-    mended = None
-    if change.mend:
-        world.cloud.clock.advance(REPAIR)
-        mended = after(world, change.mend)
+    audience, began = audience or Nobody(), time.monotonic()
+    broken = _watched(world, change.make, PAUSE, audience)
+    mended = _watched(world, change.mend, REPAIR, audience) if change.mend else None
     return Step(change, broken, mended, time.monotonic() - began)
 
 
-def after(world: World, deed: Deed) -> Aftermath:
+def _watched(world: World, deed: Deed, pause: float, audience: Audience) -> Aftermath:
+    world.cloud.clock.advance(pause)
+    aftermath = after(world, deed)
+    audience.aftermath(aftermath)
+    return aftermath
+
+
+def after(world: World, deed: Deed | Callable[[World], None]) -> Aftermath:
     """Everything that comes of a deed."""
     record, hop = len(world.trail.records), len(world.cloud.bus.hops)
     deed(world)
+    world.cloud.clock.advance(DELIVERY)
     invocations = world.settle()
     records, hops = tuple(world.trail.records[record:]), tuple(world.cloud.bus.hops[hop:])
     routes = tuple(_route(world, each, hops, invocations) for each in records)
@@ -97,6 +160,10 @@ def _route(
     passed = [hop for hop in hops if hop.event_id == event and hop.outcome is Outcome.DELIVERED]
     ran = [run for run in invocations if any(body.get("id") == event for body in run.bodies())]
     return Route(
+        at=record["eventTime"],
+        by=record["userIdentity"]["accountId"],
+        actor=record["userIdentity"]["arn"].rpartition("/")[2],
+        command=record["userAgent"].rpartition("#")[2],
         event_name=record["eventName"],
         rules=tuple(f"{hop.logical_id} ({hop.rule.split(':')[3]})" for hop in passed),
         function=ran[0].function.logical_id if ran else "",
@@ -105,6 +172,16 @@ def _route(
 
 
 # -- what counts as success --------------------------------------------------------------------------------------------
+
+
+def _bad_beginning(beginning: Beginning) -> Iterable[str]:
+    yield from (*beginning.first.errors, *beginning.again.errors)
+    for account, headline in beginning.headlines.items():
+        if headline != Headline.INTACT.value:
+            yield f"the re-check in {account} answered {headline}, not INTACT"
+        yield from _told_otherwise("share", account, beginning.first.mails[account], {"standing": "INTACT"})
+    if not beginning.again.is_silent:
+        yield "the first verdict was told twice"
 
 
 def _problems(step: Step, accounts: tuple[str, ...]) -> Iterable[str]:

@@ -68,6 +68,7 @@ class World:
         self.runtime = runtime
         self.trail = Trail(cloud.bus, cloud.clock)
         self.accounts: dict[str, Account] = {}
+        self.applied: dict[str, str] = {}  # what `threelocks apply` printed, by account
         self._mapped: list[Mapped] = []
         self._mailboxes: dict[str, Mailbox] = {}
         self._administrators: dict[tuple[str, str], Any] = {}
@@ -205,5 +206,5 @@ def simulated_world(
             world.deploy(each, (partners or {}).get(each.account, others), templates)
         world.set_up_share()
         for each in people:
-            world.apply_contract(each.account, contract_file)
+            world.applied[each.account] = world.apply_contract(each.account, contract_file)
         yield world
