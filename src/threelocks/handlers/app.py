@@ -1,9 +1,8 @@
 """Puts the parts together: from an environment and a source of clients to what a function calls.
 
 Each part is made when it is first asked for, and kept: a process is one app, a test or a simulation may have several.
-Importing a handler brings neither boto3 nor botocore's clients; the parts that call AWS are imported when they are made.
-What is left is some 330 modules, of which pydantic and Powertools' logger and metrics are two thirds; a test holds it
-there.
+Importing a handler brings neither boto3 nor botocore's clients; the parts that call AWS are imported when they are
+made. What is left is some 330 modules, most of them pydantic's and Powertools'; a test holds it there.
 """
 
 from __future__ import annotations
