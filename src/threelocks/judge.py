@@ -1,12 +1,21 @@
-"""The judgement: contract, neighbours, observation and facts in; verdict out. Pure."""
+"""The judgement: contract, neighbours, observation and facts in; verdict out. Pure.
+
+Each account judges the locks that it holds. Across accounts access is an AND of all locks, so the share works exactly
+when each lock is open, provided that both sides know the same facts: those travel in the verdicts.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from threelocks.contract import Contract
-from threelocks.finding import Verdict
-from threelocks.observation import Observation
+from threelocks.finding import Finding, Lock, LockState, Verdict
+from threelocks.locks.bucket_policy import judge_bucket
+from threelocks.locks.case import Case
+from threelocks.locks.ceiling import judge_ceilings, not_watched
+from threelocks.locks.identity_policy import judge_identity
+from threelocks.locks.key_policy import judge_key
+from threelocks.observation import Found, Observation, RoleObservation
 
 
 def judge(
@@ -17,4 +26,50 @@ def judge(
     `neighbours` are the other active contracts on the same bucket, key or role: what they agree on is permitted too.
     `facts` are what the other parties reported, by name ("role_id", "has_boundary", "bucket_keys", ...).
     """
-    raise NotImplementedError
+    case = Case(contract, neighbours, observation, {**facts, **_facts(observation)})
+    findings: list[Finding] = []
+    held: list[Lock] = []
+    if observation.role is not None:
+        held.append(Lock.IDENTITY_POLICY)
+        findings += judge_identity(case, observation.role)
+    if observation.bucket is not None:
+        held.append(Lock.BUCKET_POLICY)
+        findings += judge_bucket(case, observation.bucket)
+    if observation.key is not None:
+        held.append(Lock.KEY_POLICY)
+        findings += judge_key(case, observation.key)
+    findings += judge_ceilings(case)
+    return Verdict(
+        contract=contract.name,
+        digest=contract.digest,
+        account=observation.account,
+        as_of=observation.began,
+        locks=tuple(_state(lock, findings, observation) for lock in held),
+        findings=tuple(_in_order(findings)),
+        facts=tuple(sorted(_facts(observation).items())),
+        remarks=not_watched(case),
+    )
+
+
+def _state(lock: Lock, findings: list[Finding], observation: Observation) -> LockState:
+    kinds = {finding.kind for finding in findings if finding.lock is lock}
+    return LockState(lock, observation.account, tuple(sorted(kinds)), observation.began)
+
+
+def _in_order(findings: list[Finding]) -> list[Finding]:
+    """By identity, each once, so that equal situations give equal verdicts."""
+    return [finding for _, finding in sorted({finding.identity: finding for finding in findings}.items())]
+
+
+def _facts(observation: Observation) -> dict[str, str]:
+    """What the other side needs to know of what is here."""
+    facts: dict[str, str] = {}
+    if isinstance(observation.role, RoleObservation) and isinstance(observation.role.role, Found):
+        role = observation.role.role.value
+        facts["role_id"] = role.unique_id
+        facts["has_boundary"] = "true" if role.boundary_arn else "false"
+    if observation.bucket is not None and isinstance(observation.bucket.region, Found):
+        facts["bucket_region"] = observation.bucket.region.value
+    if observation.bucket is not None and isinstance(observation.bucket.encryption, Found):
+        facts["bucket_keys"] = "on" if observation.bucket.encryption.value.bucket_key else "off"
+    return facts

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, TypeVar
 
-T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
-class Found(Generic[T]):
+class Found(Generic[T_co]):
     """AWS answered, and this is what it said."""
 
-    value: T
+    value: T_co
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Unreadable:
     transient: bool = False  # throttled or timed out: another try may succeed
 
 
-Source = Found[T] | Absent | Unreadable
+Source = Found[T_co] | Absent | Unreadable
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,6 +70,9 @@ def _dates(wanted: list[str], binding: Free) -> Iterable[str]:
         points = [floor, floor + 1, *(point for point in points if point > floor)]
         later = [point for point in thresholds if point > floor]
         points += [(floor + min(later)) / 2] if later else []
+    if binding.ceiling is not None:
+        points = [binding.ceiling, *(point for point in points if point <= binding.ceiling)]
+        points += [(binding.ceiling + value) / 2 for value in thresholds[-1:] if value < binding.ceiling]
     return (_instant(point) for point in points)
 
 

@@ -1,0 +1,167 @@
+"""Lock 3: the key policy, held by the account in the key's ARN; with it the key's grants and its state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+
+from threelocks.finding import Finding, Kind, Lock, Remedy
+from threelocks.locks.ask import Layered
+from threelocks.locks.case import Case, parse, unread, unreadable
+from threelocks.locks.findings import About, open_findings
+from threelocks.locks.grants import grants_as_policy
+from threelocks.locks.remedy import key_policy_commands, mend_key, mend_key_ghost
+from threelocks.locks.resource_policy import Target, as_ghosts, narrow_findings
+from threelocks.locks.terms import at_present
+from threelocks.observation import Absent, Found, KeyMetadata, KeyObservation, Source, Unreadable
+from threelocks.policy.actions import KEY_ACTIONS
+from threelocks.policy.arn import Arn
+from threelocks.policy.authorize import Layer, Policies
+from threelocks.policy.document import Document
+from threelocks.policy.space import RESOURCE, Binding, Const, Group, View
+
+_KMS_ACTIONS = ("kms:Decrypt", "kms:DescribeKey")
+
+
+def judge_key(case: Case, key: KeyObservation) -> list[Finding]:
+    """Everything that is off with the key's lock."""
+    contract = case.contract
+    about = About(Lock.KEY_POLICY, contract.key_account, contract.key, "the key policy")
+    if isinstance(key.metadata, Absent):
+        return [_state(about, case, "key.missing", "the key does not exist in its account any more", _restore(case))]
+    sources = (key.metadata, key.policies, key.grants)
+    findings = [unread(about.lock, about.account, about.resource, source) for source in unreadable(sources)]
+    findings += _metadata_findings(about, case, key.metadata)
+    if not isinstance(key.policies, Found):
+        return findings
+    labelled = ((f"key policy `{policy.name}`", policy) for policy in key.policies.value)
+    parsed = parse(about.lock, about.account, about.resource, labelled)
+    findings += parsed.findings
+    if not parsed.whole:
+        return findings
+    grants = grants_as_policy(key.grants.value if isinstance(key.grants, Found) else ())
+    return findings + _policy_findings(about, case, parsed.documents, grants)
+
+
+def _policy_findings(about: About, case: Case, documents: tuple[Document, ...], grants: Document) -> list[Finding]:
+    alternatives = ((Layer.RESOURCE_POLICY, documents), (Layer.GRANT, (grants,)))
+    layered = Layered(needed=(alternatives,), policies=Policies(resource=documents, grants=grants))
+    remedy = partial(mend_key, case.contract)
+    opened = open_findings(case, about, layered, _KMS_ACTIONS, remedy)
+    findings = as_ghosts(opened, documents, "key", mend_key_ghost(case.contract))
+    if grants.statements and not findings:
+        findings += _by_grant_only(about, case, documents)
+    return findings + narrow_findings(case, about, "key", layered, _targets(case), _narrowing(case))
+
+
+def _by_grant_only(about: About, case: Case, documents: tuple[Document, ...]) -> Iterable[Finding]:
+    """The lock is open; whether it would be without its grants.
+
+    https://docs.aws.amazon.com/kms/latest/developerguide/grants.html
+    """
+    alone = Layered(needed=(((Layer.RESOURCE_POLICY, documents),),), policies=Policies(resource=documents))
+    remedy = Remedy(
+        about.account,
+        f"Allow {case.contract.role} in the key policy as well: a grant can be retired or revoked by one call.",
+        None,
+        key_policy_commands(case.contract),
+    )
+    found = open_findings(case, about, alone, _KMS_ACTIONS, lambda _code, _failure: remedy)
+    if shut := [finding for finding in found if finding.kind is Kind.SHUT]:
+        actions = tuple(sorted({action for finding in shut for action in finding.actions}))
+        yield Finding(
+            code="key.by-grant-only",
+            kind=Kind.RISK,
+            lock=about.lock,
+            account=about.account,
+            resource=about.resource,
+            principal=case.contract.role,
+            actions=actions,
+            detail=f"the key policy does not allow {', '.join(actions)}; only a grant does, which is not stable",
+            remedy=remedy,
+        )
+
+
+def _targets(case: Case) -> tuple[Target, ...]:
+    """Only what KMS lets another account do; allowing it more has no effect."""
+    contract = case.contract
+    arn = Arn.parse(contract.key)
+    keys: dict[str, Binding] = {
+        "aws:resourceaccount": Const((contract.key_account,)),
+        "aws:requestedregion": Const((arn.region,)),
+        **at_present(case),
+    }
+    return (Target(View(RESOURCE, (contract.key,)), contract.key_account, Group(()), KEY_ACTIONS, keys),)
+
+
+def _narrowing(case: Case) -> Remedy:
+    return Remedy(
+        case.contract.key_account,
+        f"Narrow or remove what lets them in, so that only {case.contract.role} is allowed the agreed KMS actions; or, "
+        "if they are meant to use the key, list them under also_allowed in the contract, with the reason.",
+        None,
+        key_policy_commands(case.contract),
+    )
+
+
+# --- the key itself ---------------------------------------------------------------------------------------------------
+
+
+def _metadata_findings(about: About, case: Case, source: Source[KeyMetadata]) -> Iterable[Finding]:
+    """https://docs.aws.amazon.com/kms/latest/developerguide/key-state.html"""
+    if isinstance(source, Unreadable) or not isinstance(source, Found):
+        return
+    key = source.value
+    if key.manager != "CUSTOMER":
+        detail = "the key is an AWS managed key: its policy cannot be changed, and it can never be shared"
+        sentence = "Encrypt the bucket with a customer managed key, and agree on that one."
+        yield _state(about, case, "key.aws-managed", detail, Remedy(about.account, sentence))
+    if key.state == "Disabled":
+        command = f"aws kms enable-key --region {Arn.parse(key.arn).region} --key-id {case.contract.key}"
+        yield _state(
+            about,
+            case,
+            "key.disabled",
+            "the key is disabled: nothing encrypted with it can be read",
+            Remedy(about.account, "Enable the key.", None, (command,)),
+        )
+    elif key.state in ("PendingDeletion", "PendingReplicaDeletion"):
+        yield _pending_deletion(about, case, key)
+    elif key.state != "Enabled":
+        detail = f"the key is in the state {key.state}: nothing encrypted with it can be read"
+        sentence = "Bring the key back: import its key material again, or reconnect its custom key store."
+        yield _state(about, case, "key.unavailable", detail, Remedy(about.account, sentence))
+
+
+def _pending_deletion(about: About, case: Case, key: KeyMetadata) -> Finding:
+    when = f" on {key.deletion_date:%Y-%m-%d}" if key.deletion_date else ""
+    region = Arn.parse(key.arn).region
+    commands = (
+        f"aws kms cancel-key-deletion --region {region} --key-id {case.contract.key}",
+        f"aws kms enable-key --region {region} --key-id {case.contract.key}",
+    )
+    detail = f"the key will be deleted{when}, and cannot be used until then; with it goes all that it encrypted"
+    remedy = Remedy(about.account, "Cancel the deletion, and enable the key again.", None, commands)
+    return _state(about, case, "key.pending-deletion", detail, remedy)
+
+
+def _restore(case: Case) -> Remedy:
+    return Remedy(
+        case.contract.key_account,
+        "A deleted key cannot be brought back, nor can what it encrypted. Encrypt the bucket with another key, copy "
+        "the objects from where they came, and agree on the new key.",
+    )
+
+
+def _state(about: About, case: Case, code: str, detail: str, remedy: Remedy) -> Finding:
+    return Finding(
+        code=code,
+        kind=Kind.SHUT,
+        lock=about.lock,
+        account=about.account,
+        resource=about.resource,
+        principal=case.contract.role,
+        actions=tuple(sorted(action for action in case.contract.actions if action.startswith("kms:"))),
+        detail=detail,
+        remedy=remedy,
+    )
