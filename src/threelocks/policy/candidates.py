@@ -5,9 +5,11 @@ Between two neighbouring thresholds every value meets the same conditions, so on
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from itertools import pairwise
 
 from threelocks.policy.condition import OPERATORS, Address, Family, parse_date, parse_network, parse_number
@@ -52,33 +54,50 @@ def _may_hold_anything(key: str) -> bool:
 
 def _numbers(wanted: list[str], _: Free) -> Iterable[str]:
     thresholds = sorted({value for value in map(parse_number, wanted) if value is not None})
-    for value in thresholds:
-        yield str(value)
-    for low, high in pairwise(thresholds):
-        yield str((low + high) / 2)
-    yield str(thresholds[0] - 1) if thresholds else "1"
-    if thresholds:
-        yield str(thresholds[-1] + 1)
+    points = [*thresholds, *(_between(low, high) for low, high in pairwise(thresholds))]
+    points += [_beside(thresholds[0], -1), _beside(thresholds[-1], 1)] if thresholds else [Decimal(1)]
+    return (str(point) for point in points)
+
+
+def _between(low: Decimal, high: Decimal) -> Decimal:
+    """A number between two others; a whole one if there is one, since most keys count something."""
+    whole = Decimal(math.floor(low)) + 1 if abs(low) < _HUGE else high
+    return whole if whole < high else (low + high) / 2
+
+
+def _beside(number: Decimal, by: int) -> Decimal:
+    return number + by * (1 if abs(number) < _HUGE else abs(number))
+
+
+_HUGE = 10**20  # from here on adding 1 may change nothing
 
 
 def _dates(wanted: list[str], binding: Free) -> Iterable[str]:
-    thresholds = sorted({value.timestamp() for value in map(parse_date, wanted) if value is not None})
-    points = [*thresholds, *((low + high) / 2 for low, high in pairwise(thresholds))]
-    points += [thresholds[0] - 1, thresholds[-1] + 1] if thresholds else [0.0]
-    floor = binding.floor
-    if floor is not None:
-        points = [floor, floor + 1, *(point for point in points if point > floor)]
-        later = [point for point in thresholds if point > floor]
-        points += [(floor + min(later)) / 2] if later else []
-    if binding.ceiling is not None:
-        points = [binding.ceiling, *(point for point in points if point <= binding.ceiling)]
-        points += [(binding.ceiling + value) / 2 for value in thresholds[-1:] if value < binding.ceiling]
-    return (_instant(point) for point in points)
+    floor, ceiling = binding.floor, binding.ceiling
+    least, most = (-math.inf if floor is None else floor), (math.inf if ceiling is None else ceiling)
+    limits = [limit for limit in (ceiling, floor) if limit is not None]
+    thresholds = {value.timestamp() for value in map(parse_date, wanted) if value is not None}
+    edges = sorted({*limits, *(point for point in thresholds if least <= point <= most)})
+    points = [*limits, *edges, *(_moment_between(low, high) for low, high in pairwise(edges))]
+    points += [edges[0] - 1, edges[-1] + 1] if edges else [_SOME_DAY]
+    instants = (_instant(point) for point in points if least <= point <= most)
+    return (instant for instant in instants if instant is not None)
 
 
-def _instant(seconds: float) -> str:
-    instant = datetime.fromtimestamp(seconds, UTC)
-    return instant.isoformat(timespec="milliseconds").replace("+00:00", "Z").replace(".000Z", "Z")
+_SOME_DAY = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
+
+
+def _moment_between(low: float, high: float) -> float:
+    middle = (low + high) / 2
+    return float(round(middle)) if low < round(middle) < high else middle
+
+
+def _instant(seconds: float) -> str | None:
+    """As ISO 8601; None before the year 1 and after 9999, where no request is made."""
+    try:
+        return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 def _booleans(_: list[str], __: Free) -> Iterable[str]:
@@ -86,7 +105,7 @@ def _booleans(_: list[str], __: Free) -> Iterable[str]:
 
 
 def _binaries(wanted: list[str], _: Free) -> Iterable[str]:
-    return (*wanted, "eA==")
+    return (*wanted, *(value for value in ("eA==", "eQ==") if value not in wanted))
 
 
 _OUTSIDE = ("203.0.113.7", "198.51.100.7", "2001:db8::7")
