@@ -64,6 +64,13 @@ CATALOGUE: dict[str, Entry] = {
     "key.wide-grant": Entry("a grant on the key lets {principal} do what was not agreed"),
     "key.unread": Entry(f"the key policy {_UNREAD}"),
     "key.not-fully-checked": Entry(f"the key policy {_NOT_FULLY_CHECKED}"),
+    "key.by-grant-only": Entry("only a grant on the key allows {role} {actions}, which is not stable"),
+    "ceiling.scp": Entry("a service control policy does not let {role} {actions}"),
+    "ceiling.rcp": Entry("a resource control policy does not let {role} {actions}"),
+    "ceiling.vpc-endpoint": Entry("the policy of a VPC endpoint does not let {role} {actions}"),
+    "ceiling.session-policy": Entry("a session policy does not let {role} {actions}"),
+    "ceiling.unread": Entry(f"a ceiling {_UNREAD}"),
+    "ceiling.not-fully-checked": Entry(f"a ceiling {_NOT_FULLY_CHECKED}"),
     "premise.false": Entry("what the contract takes for granted does not hold", detail_crosses=True),
     "watchdog.contracts-differ": Entry("the two accounts hold different contracts of this name", detail_crosses=True),
 }

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -29,6 +30,7 @@ SOURCE = "threelocks"
 DETAIL_TYPE = "Share report"
 AHEAD = timedelta(minutes=5)  # how far a sender's clock may be ahead of EventBridge's
 ANOTHER_ACCOUNT = "another account"
+_ACTION = re.compile(r"[a-z0-9-]+:[A-Za-z0-9]+")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -137,6 +139,9 @@ def _masked_finding(contract: Contract, finding: Finding) -> Finding:
             resource=_own_resource(contract, finding),
             principal=_masked_principal(contract, finding.principal),
         )
+    if finding.kind is Kind.UNREAD:
+        # What could not be read or decided may be the name of a policy.
+        finding = replace(finding, actions=tuple(name for name in finding.actions if _ACTION.fullmatch(name)))
     return replace(
         finding,
         detail=finding.detail if entry and entry.detail_crosses else plain_sentence(contract, finding),
@@ -286,7 +291,7 @@ def _adapter(kind: type) -> TypeAdapter[Any]:
 
 def encode(value: object) -> str:
     """Any of our dataclasses as JSON; the same value always gives the same text. A policy can spell half a character
-    (`\\ud800`), which no UTF-8 carries: it becomes a question mark."""
+    (a lone surrogate), which no UTF-8 carries: it becomes a question mark."""
     adapter = _adapter(type(value))
     try:
         return adapter.dump_json(value).decode()

@@ -9,6 +9,7 @@ from simulation.examples import (
     CONSUMER,
     CONTRACT,
     KEY_DISABLED,
+    KEY_UNREAD,
     NO_ALLOW,
     NO_DECRYPT,
     OWNER,
@@ -100,6 +101,12 @@ def test_a_detail_that_may_quote_a_policy_is_replaced_by_what_the_code_means(cod
     (sent,) = report_of(finding).verdict.findings
     assert "Acme" not in sent.detail
     assert sent.detail != ""
+
+
+def test_the_name_of_a_policy_that_could_not_be_understood_stays_at_home() -> None:
+    finding = replace(KEY_UNREAD, code="key.not-fully-checked", actions=("key policy `AcmeCorp`", "kms:GetKeyPolicy"))
+    (sent,) = report_of(finding).verdict.findings
+    assert sent.actions == ("kms:GetKeyPolicy",)
 
 
 def test_a_code_that_the_catalogue_does_not_know_crosses_as_the_bare_code() -> None:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from threelocks.alert.text import INDENT, command_lines, cut, ended, json_lines, plain, unlinked, wrapped
+from threelocks.alert.text import INDENT, begun, command_lines, cut, ended, json_lines, plain, unlinked, wrapped
 from threelocks.alert.words import (
     KIND_WORDS,
     LOCK_WORDS,
@@ -134,7 +134,9 @@ def _head(contract: Contract, slot: Slot, account: str) -> list[str]:
     if finding:
         lines.append(f"{LOCK_WORDS[finding.lock].capitalize()} of {who(contract, finding.account)}")
     watched = ["This share is watched from now on."] if slot.before is None else []
-    return [*lines, "", *watched, *wrapped(effect(contract, slot)), *wrapped(_call(contract, slot, account))]
+    # The effect may name principals and keys, so its further lines are indented like all that is not ours.
+    said = (effect(contract, slot), _call(contract, slot, account))
+    return [*lines, "", *watched, *(line for text in said for line in wrapped(text, "", INDENT))]
 
 
 def _call(contract: Contract, slot: Slot, account: str) -> str:
@@ -184,6 +186,9 @@ def _why(contract: Contract, slot: Slot) -> list[str]:
         ("no longer so", [finding for finding in past if finding.identity not in now]),
     )
     filled = [(title, findings) for title, findings in groups if findings]
+    if [title for title, _ in filled] == ["no longer so"]:
+        gone = filled[0][1][:AT_ALL]
+        return ["WHAT IT WAS", *(line for finding in gone for line in _finding(contract, finding, in_full=False))]
     lines = []
     for title, findings in filled:
         # One group that is all news needs no title.
@@ -201,8 +206,9 @@ def _why(contract: Contract, slot: Slot) -> list[str]:
 def _finding(contract: Contract, finding: Finding, *, in_full: bool) -> list[str]:
     sentence = plain(finding.detail, 600) or plain_sentence(contract, finding)
     lock = LOCK_WORDS[finding.lock]
-    where = f"{lock}: " if finding.lock in THE_THREE_LOCKS and lock not in sentence else ""
-    said = f"{KIND_WORDS[finding.kind]}  {where}{ended(sentence)} [{plain(finding.code)}]"
+    if finding.lock in THE_THREE_LOCKS and lock not in sentence:
+        sentence = f"{lock}: {sentence}"
+    said = f"{KIND_WORDS[finding.kind]}  {ended(begun(sentence))} [{plain(finding.code)}]"
     lines = wrapped(said, INDENT, _DEEP)
     if in_full and finding.witness:
         lines += _witness(finding.kind, finding.witness)
@@ -315,8 +321,8 @@ def _fixes(findings: list[Finding]) -> list[str]:
     for number, remedy in enumerate(remedies[:AT_ALL], start=1):
         mark = f"{number}. " if len(remedies) > 1 else ""
         sentence = plain(remedy.sentence, 600) or "see the code in docs/alerts.md"
-        sentence, steps = sentence[:1].upper() + sentence[1:], remedy.statement or remedy.commands
-        lines += wrapped(mark + ended(sentence, ":" if steps else "."), _DEEP, _DEEP + " " * len(mark))
+        steps = remedy.statement or remedy.commands
+        lines += wrapped(mark + ended(begun(sentence), ":" if steps else "."), _DEEP, _DEEP + " " * len(mark))
         if remedy.statement:
             lines += ["", *json_lines(remedy.statement, _DEEPER)]
         if remedy.commands:

@@ -25,6 +25,12 @@ def plain(text: str, limit: int = _LIMIT) -> str:
     return flat if len(flat) <= limit else flat[: limit - 3] + "..."
 
 
+def begun(sentence: str) -> str:
+    """The sentence with a capital, unless it begins with a name such as `kms:Decrypt`."""
+    first = sentence.partition(" ")[0]
+    return sentence if not first.islower() or not first.isalpha() else sentence[:1].upper() + sentence[1:]
+
+
 def ended(sentence: str, mark: str = ".") -> str:
     """The sentence with a mark at its end, if it has none."""
     return sentence if sentence.endswith((".", ":", "?", "!")) else sentence + mark

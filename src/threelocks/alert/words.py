@@ -223,19 +223,20 @@ class Symptom:
 # https://docs.aws.amazon.com/kms/latest/developerguide/logging-using-cloudtrail.html.
 _S3_RECORD = "as S3 data events in {owner}'s trail, and in {consumer}'s, each where it logs data events"
 _KMS_RECORD = "the denied kms:Decrypt, which S3 asks for in the reader's name, is in {consumer}'s trail only"
+_NO_KMS_RECORD = "There is no KMS event: S3 refuses before it asks for the key"
+_REFUSED = "403 AccessDenied; the answer is the same whichever lock is shut"
 _STATE_RECORD = "the failed kms:Decrypt, which S3 asks for in the reader's name, with the same error code"
 
 _SYMPTOMS: dict[str, Symptom] = {
-    "identity": Symptom(
-        "403 AccessDenied; the answer is the same whichever lock is shut", f"{_S3_RECORD}; {_KMS_RECORD}"
-    ),
+    "identity of S3": Symptom(_REFUSED, f"{_S3_RECORD}. {_NO_KMS_RECORD}"),
+    "identity": Symptom(_REFUSED, f"{_S3_RECORD}; {_KMS_RECORD}"),
     "identity.role-missing": Symptom(
         "AccessDenied when they assume the role, before any request to S3",
         "the denied sts:AssumeRole in {consumer}'s trail",
     ),
     "bucket": Symptom(
-        "403 AccessDenied; the answer is the same whichever lock is shut",
-        f"{_S3_RECORD}. There is no KMS event: S3 refuses before it asks for the key",
+        _REFUSED,
+        f"{_S3_RECORD}. {_NO_KMS_RECORD}",
     ),
     "bucket.missing": Symptom("404 NoSuchBucket, or another bucket of that name", _S3_RECORD),
     "bucket.wrong-encryption": Symptom(
@@ -251,6 +252,7 @@ _SYMPTOMS: dict[str, Symptom] = {
     ),
     "key.missing": Symptom("KMS.NotFoundException (400) when they read objects; listing still works", _STATE_RECORD),
 }
+_ANY = Symptom(_REFUSED, _S3_RECORD)
 _OTHERWISE = {
     Kind.WIDE: Symptom(
         "nothing: their requests work as before, and some work that should not",
@@ -264,7 +266,10 @@ _OTHERWISE = {
 def symptom(contract: Contract, finding: Finding) -> Symptom:
     """What readers see of this finding, and where CloudTrail has it."""
     if finding.kind is Kind.SHUT:
-        found = _SYMPTOMS.get(finding.code) or _SYMPTOMS.get(finding.code.partition(".")[0]) or _SYMPTOMS["bucket"]
+        family = finding.code.partition(".")[0]
+        if family == "identity" and not any(action.startswith("kms:") for action in finding.actions):
+            family = "identity of S3"
+        found = _SYMPTOMS.get(finding.code) or _SYMPTOMS.get(family) or _ANY
     else:
         found = _OTHERWISE[finding.kind]
     names = {"owner": plain(contract.owner.name), "consumer": plain(contract.consumer.name)}
