@@ -102,7 +102,7 @@ class Page:
             return self._styled(f"{failed} of {len(steps)} changes did not go as they must, in {seconds:.0f} s", "red")
         told = sum(len(mails) for step in steps for after in _both(step) for mails in after.mails.values())
         return self._styled(
-            f"All {len(steps)} changes went as they must: {told} mails, none missing, none too many, in {seconds:.0f} s.",
+            f"All {len(steps)} changes went as they must: {told} mails, none missing or too many, {seconds:.0f} s.",
             "green",
         )
 

@@ -252,10 +252,10 @@ def _s3_extra(request: Mapping[str, Any]) -> dict[str, Any]:
 def _kms(call: Call) -> Entry:
     key_id = call.params.get("KeyId") or call.answer.get("KeyMetadata", {}).get("KeyId", "")
     arn = key_id if key_id.startswith("arn:") else f"arn:aws:kms:{call.region}:{call.account}:key/{key_id}"
-    response = {"keyId": arn}
-    for field in ("GrantId", "KeyState", "DeletionDate", "PendingWindowInDays"):
-        if field in call.answer:
-            response[_camel(field)] = call.answer[field]
+    # moto leaves out of an answer what can be told from the call.
+    told = {**_KMS_ANSWERS.get(call.operation, {}), **call.params, **call.answer}
+    answered = _KMS_ANSWERED.get(call.operation, ())
+    response = {"keyId": arn, **{_camel(field): told[field] for field in answered if field in told}}
     return Entry(
         event_name=call.operation,
         request={**_camels(call.params), **_KMS_DEFAULTS.get(call.operation, {})},
@@ -265,6 +265,11 @@ def _kms(call: Call) -> Entry:
     )
 
 
+_KMS_ANSWERED = {
+    "CreateGrant": ("GrantId",),
+    "ScheduleKeyDeletion": ("KeyState", "DeletionDate", "PendingWindowInDays"),
+}
+_KMS_ANSWERS = {"ScheduleKeyDeletion": {"KeyState": "PendingDeletion", "PendingWindowInDays": 30}}
 _KMS_DEFAULTS = {"PutKeyPolicy": {"bypassPolicyLockoutSafetyCheck": False}}
 
 
