@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 
 from threelocks.policy.box import (
     ACTION,
@@ -57,11 +58,18 @@ class Gate:
     denies: tuple[Box, ...] = ()
 
     def allowing(self) -> Iterator[Box]:
-        """Boxes whose union is what all layers allow together."""
-        combined: list[Box] = [Box(())]
-        for layer in self.layers:
-            combined = [Box((*a.literals, *b.literals), a.statement or b.statement) for a in combined for b in layer]
-        yield from combined
+        """Boxes whose union is what all layers allow together: of each layer one."""
+        for row in product(*self.layers):
+            statement = next((box.statement for box in row if box.statement), None)
+            yield Box(tuple(_literals(row)), statement)
+
+    def literals(self) -> Iterator[Literal]:
+        for boxes in (*self.layers, self.denies):
+            yield from _literals(boxes)
+
+    def passes(self, point: Point) -> bool:
+        allowed = all(any(box.holds(point) for box in layer) for layer in self.layers)
+        return allowed and not any(box.holds(point) for box in self.denies)
 
 
 Must = dict[Dimension, frozenset[Literal]]  # what is asked of each dimension
@@ -119,39 +127,70 @@ class Search:
 
     def failing(self, must: Sequence[Literal], gates: Sequence[Gate], avoid: Sequence[Box] = ()) -> Point | None:
         """A request that meets `must`, lies in no box of `avoid`, and passes none of the gates."""
-        if not gates:
-            return self.escape(must, avoid)
-        gate, rest = gates[0], gates[1:]
+        required = self._required(one for gate in gates for one in gate.literals())
+        return self._failing((*must, *dict.fromkeys(required)), tuple(gates), tuple(avoid))
+
+    def _failing(self, must: tuple[Literal, ...], gates: tuple[Gate, ...], avoid: tuple[Box, ...]) -> Point | None:
+        point = self.escape(must, avoid)
+        if point is None:
+            return None
+        gate = next((gate for gate in gates if self._passes(gate, point)), None)
+        if gate is None:
+            return point
+        rest = tuple(other for other in gates if other is not gate)
         for layer in gate.layers:
-            found = self.failing(must, rest, (*avoid, *layer))
+            found = self._failing(must, rest, (*avoid, *layer))
             if found is not None:
                 return found
         for deny in gate.denies:
-            found = self.failing((*must, *deny.literals), rest, avoid)
+            found = self._failing((*must, *deny.literals), rest, avoid)
             if found is not None:
                 return found
         return None
+
+    def _passes(self, gate: Gate, point: Point) -> bool:
+        self.budget.spend(1 + len(gate.denies) + sum(map(len, gate.layers)))
+        return gate.passes(point)
 
     def passing(self, must: Sequence[Literal], gate: Gate, avoid: Sequence[Box] = ()) -> Point | None:
         """A request that meets `must`, passes the gate, and lies in no box of `avoid`."""
-        for box in gate.allowing():
-            found = self.escape((*must, *box.literals), (*gate.denies, *avoid))
-            if found is not None:
-                return found
-        return None
+        avoided = (*gate.denies, *avoid)
+        found = (self.escape(literals, avoided) for literals in self._allowed(tuple(must), gate.layers))
+        return next((point for point in found if point is not None), None)
+
+    def differing(self, must: Sequence[Literal], passes: Gate, fails: Gate) -> Point | None:
+        """A request that meets `must`, passes one gate and fails the other: with each gate read in its own copy of the
+        environment, a request that works by luck.
+        """
+        found = (self.failing(more, [fails], passes.denies) for more in self._allowed(tuple(must), passes.layers))
+        return next((point for point in found if point is not None), None)
+
+    def _allowed(self, must: tuple[Literal, ...], layers: tuple[tuple[Box, ...], ...]) -> Iterator[tuple[Literal, ...]]:
+        """Conjunctions of literals whose union is what all layers allow of `must`. Those of several layers that
+        exclude each other are left out early: their product can be huge.
+        """
+        if not layers:
+            yield must
+            return
+        for box in layers[0]:
+            both = (*must, *box.literals)
+            if not layers[1:] or self.escape(both, ()) is not None:
+                yield from self._allowed(both, layers[1:])
 
     def shut(self, must: Sequence[Literal], gate: Gate) -> Point | None:
-        """A request that fails in *every* environment, or None.
+        """A request that fails in *every* environment that `must` leaves open, or None.
 
         Each request that fails in one environment but passes in another rules that other environment out for the next
         candidate; there are finitely many kinds of environment, so this ends.
         """
+        must = (*must, *dict.fromkeys(self._required(gate.literals())))
+        given = tuple(one for one in must if self._of_environment(one))
         environments: list[Gate] = []
         while True:
             found = self.failing(must, environments or (gate,))
             if found is None:
                 return None
-            saved = self.passing((), self._at_request(gate, found))
+            saved = self.passing(given, self._at_request(gate, found))
             if saved is None:
                 return found
             environments.append(self._at_environment(gate, saved))
