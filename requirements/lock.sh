@@ -10,3 +10,4 @@ compile dev.in -o dev.lock
 compile runtime.in -c dev.lock -o ../src/requirements.txt
 compile built.in -c dev.lock -o built.lock
 compile sam.in -o sam.lock
+compile installer.in -o installer.lock
