@@ -91,7 +91,7 @@ def tokens(text: str, asking: Asking | None, *, wild: bool) -> list[Any] | None:
     out: list[Any] = []
     rest = text
     while rest:
-        variable = re.match(r"\$\{([^{}]*)\}", rest) if asking else None
+        variable = re.match(r"\$\{([^{}]+)\}", rest) if asking else None
         if variable:
             value = variable_value(variable[1], asking)
             if value is None:
