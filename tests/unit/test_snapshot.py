@@ -63,13 +63,22 @@ def test_the_example_has_a_section_for_every_call_of_the_reader() -> None:
 
 
 @pytest.mark.parametrize(("part", "section"), SECTIONS)
+def test_every_section_is_described_with_its_command(part: str, section: str) -> None:
+    rows = [row for row in (ROOT / "docs/snapshot.md").read_text().splitlines() if row.startswith(f"| {section} |")]
+    assert len(rows) == 1
+    operation = section.rpartition(":")[2]
+    command = "".join(f"-{letter.lower()}" if letter.isupper() else letter for letter in operation).lstrip("-")
+    assert f" {command} " in rows[0]
+
+
+@pytest.mark.parametrize(("part", "section"), SECTIONS)
 def test_a_section_left_out_was_not_read_and_its_name_is_told(intact: dict[str, Any], part: str, section: str) -> None:
     before = sources(read(intact))
     del intact[part][section]
     changed = [value for name, value in sources(read(intact)).items() if value != before[name]]
     assert changed
     assert {value.error for value in changed} == {LEFT_OUT}
-    assert {value.message for value in changed} == {f"not read: the snapshot has no section `{part}.{section}`"}
+    assert {value.message for value in changed} == {f"the snapshot has no section `{part}.{section}`; add it"}
 
 
 def test_a_part_left_out_leaves_all_of_it_unread(intact: dict[str, Any]) -> None:

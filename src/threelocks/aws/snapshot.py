@@ -209,7 +209,7 @@ class _Part:
     def answer(self, call: Call, asked: Mapping[str, Any]) -> Any:
         where = f"{self.name}.{_section(call)}"
         if call not in self.sections:
-            raise _error(call, LEFT_OUT, f"not read: the snapshot has no section `{where}`")
+            raise _error(call, LEFT_OUT, f"the snapshot has no section `{where}`; add it")
         body = self.sections[call]
         if body is None:
             return _nothing(call, where)
@@ -264,7 +264,7 @@ def _of_policy(call: Call, body: Mapping[str, Any], asked: Mapping[str, Any], wh
     else:
         answers = body
     if policy not in answers:
-        raise _error(call, LEFT_OUT, f"not read: the snapshot's section `{where}` has no `{policy}`")
+        raise _error(call, LEFT_OUT, f"the snapshot's section `{where}` has no `{policy}`; add it")
     answer = _object(answers[policy], f"{where}.{policy}")
     if call is GET_POLICY_VERSION:
         _is_default(call, answer, asked, f"{where}.{policy}")
@@ -275,7 +275,7 @@ def _is_default(call: Call, answer: Mapping[str, Any], asked: Mapping[str, Any],
     """A version that is not the default one is not in force."""
     version = _object(answer.get("PolicyVersion"), f"{where}.PolicyVersion").get("VersionId")
     if version != asked["VersionId"]:
-        message = f"not read: `{where}` is version `{version}`, and `{asked['VersionId']}` is the default one"
+        message = f"`{where}` is version `{version}`, and `{asked['VersionId']}` is the default one; paste that"
         raise _error(call, LEFT_OUT, message)
 
 

@@ -32,7 +32,9 @@ def unread(lock: Lock, account: str, resource: str, source: Unreadable) -> Findi
     if source.permission:
         detail = f"{source.operation} was refused ({source.error}): the watchdog's reader lacks {source.permission}"
     else:
-        detail = f"{source.operation} failed ({source.error}): nothing is known of it until it can be read again"
+        # What passes by itself is worded differently each time; what stays says what is wrong.
+        told = source.error if source.transient or not source.message else f"{source.error}: {source.message}"
+        detail = f"{source.operation} failed ({told}): nothing is known of it until it can be read again"
     return Finding(
         code=f"{AREA[lock]}.unread",
         kind=Kind.UNREAD,
