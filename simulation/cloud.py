@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cache
+from threading import Lock
 from typing import Any
 from unittest.mock import patch
 
@@ -25,6 +26,7 @@ from simulation.permission import Caller
 from simulation.resources import register
 from simulation.roles import trust_is_asked
 
+_UP = Lock()
 # One attempt: a simulated service that answers with an error does so on purpose, and waiting would only cost time.
 CLIENT_CONFIG = Config(retries={"total_max_attempts": 1})
 
@@ -80,7 +82,11 @@ def _session() -> boto3.Session:
 def simulated_aws(clock: Clock | None = None) -> Iterator[Cloud]:
     """A fresh cloud without any resources; gone, with all that was in it, when the block ends."""
     clock = clock or Clock()
+    # moto's state is the process's: a second cloud would find the first one's buckets.
+    if not _UP.acquire(blocking=False):
+        raise RuntimeError("a simulated cloud is up already; there is one at a time")
     with ExitStack() as stack:
+        stack.callback(_UP.release)
         stack.enter_context(warnings.catch_warnings())
         # The services' models do not list the errors that every service can answer with, AccessDenied for one.
         warnings.filterwarnings("ignore", message=".*does not match an error shape.*")

@@ -9,8 +9,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from simulation.actions import Place, needs
 from simulation.cloud import Cloud
-from simulation.faults import Faults
+from simulation.faults import Faults, denied
+from simulation.permission import Caller
+from simulation.roles import identity_allows
 from simulation.stacks import Stack
 from threelocks.aws.session import Clients, Credentials
 from threelocks.handlers.app import App
@@ -99,6 +102,10 @@ def mappings(cloud: Cloud, stack: Stack, role: str) -> tuple[Mapped, ...]:
     )
 
 
+# Calls under the role that a function assumes: PutEvents, which the bus asks for itself.
+REPORTER = "the assumed role"
+
+
 # -- running -----------------------------------------------------------------------------------------------------------
 
 
@@ -109,6 +116,7 @@ class ApiCall:
     role: str  # with whose credentials
     service: str
     operation: str
+    refused: str = ""  # the IAM action that the role lacks
 
 
 class WatchedClients:
@@ -128,7 +136,7 @@ class WatchedClients:
         return client
 
     def acting_as(self, credentials: Credentials) -> WatchedClients:
-        return WatchedClients(self._clients.acting_as(credentials), "assumed", self._on_new)
+        return WatchedClients(self._clients.acting_as(credentials), REPORTER, self._on_new)
 
 
 class _Context:
@@ -146,7 +154,7 @@ class _Context:
 
 class Runtime:
     """Runs functions as Lambda does: one app per function, kept; its environment the stack's, its credentials those of
-    its role. `log` has what they wrote to standard output.
+    its role, and its calls refused that the role's policies do not allow. `log` has what they wrote to standard output.
     """
 
     # Powertools keeps the stream that it finds at first for as long as the process lives.
@@ -176,8 +184,28 @@ class Runtime:
         return App(function.environment, watched, now=self._cloud.clock.now, judge=self._judge)
 
     def _watch(self, client: Any, role: str) -> None:
-        def before_call(model: Any, **_: Any) -> None:
-            self.calls.append(ApiCall(role, model.service_model.service_name, model.name))
+        region = client.meta.region_name
 
-        client.meta.events.register("before-call", before_call)
+        def before(params: Mapping[str, Any], model: Any, **_: Any) -> None:
+            service, operation = model.service_model.service_name, model.name
+            refused = "" if role == REPORTER else _missing(role, region, service, operation, params)
+            self.calls.append(ApiCall(role, service, operation, refused))
+            if refused:
+                self.faults.left.setdefault(f"{service}:{operation}", []).append(denied(role, refused))
+
+        client.meta.events.register("before-parameter-build", before)
         self.faults.watch(client)
+
+
+def _missing(role: str, region: str, service: str, operation: str, params: Mapping[str, Any]) -> str:
+    """The first permission that the role lacks for a call, or an empty string."""
+    account = role.split(":")[4]
+    context = {"aws:ResourceAccount": account, "aws:SecureTransport": "true"}
+    return next(
+        (
+            need.action
+            for need in needs(service, operation, params, Place(account, region))
+            if not identity_allows(Caller(account, role), need.action, need.resource, context)
+        ),
+        "",
+    )

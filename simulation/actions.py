@@ -1,0 +1,89 @@
+"""Which permissions a call needs: its IAM actions, each on which resource.
+
+https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
+Only the calls that the functions make; any other is refused, so that a new one cannot pass unasked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """One action on one resource."""
+
+    action: str
+    resource: str
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a call is made."""
+
+    account: str
+    region: str
+
+
+def needs(service: str, operation: str, params: Mapping[str, Any], place: Place) -> tuple[Need, ...]:
+    """What the caller must be allowed. Raises NotImplementedError for a call that is not known here."""
+    if service not in _RESOURCES:
+        raise NotImplementedError(
+            f"the permissions of `{service}:{operation}` are not simulated; add them to actions.py"
+        )
+    if (service, operation) == ("dynamodb", "TransactWriteItems"):
+        return tuple(_of_item(item, place) for item in params["TransactItems"])
+    action = _NAMED_OTHERWISE.get((service, operation), f"{service}:{operation}")
+    return (Need(action, _RESOURCES[service](params, place)),)
+
+
+# The API's name of a call is not always IAM's.
+_NAMED_OTHERWISE = {
+    ("s3", "GetBucketEncryption"): "s3:GetEncryptionConfiguration",
+    ("s3", "GetPublicAccessBlock"): "s3:GetBucketPublicAccessBlock",
+    ("s3control", "GetPublicAccessBlock"): "s3:GetAccountPublicAccessBlock",
+    ("sqs", "SendMessageBatch"): "sqs:SendMessage",
+}
+_OF_TRANSACTION = {
+    "Put": "PutItem",
+    "Update": "UpdateItem",
+    "Delete": "DeleteItem",
+    "ConditionCheck": "ConditionCheckItem",
+}
+
+
+def _of_item(item: Mapping[str, Any], place: Place) -> Need:
+    ((kind, request),) = item.items()
+    return Need(f"dynamodb:{_OF_TRANSACTION[kind]}", _table(request, place))
+
+
+def _table(params: Mapping[str, Any], place: Place) -> str:
+    return f"arn:aws:dynamodb:{place.region}:{place.account}:table/{params['TableName']}"
+
+
+def _queue(params: Mapping[str, Any], _: Place) -> str:
+    host, account, name = params["QueueUrl"].removeprefix("https://").split("/")
+    return f"arn:aws:sqs:{host.split('.')[1]}:{account}:{name}"
+
+
+def _key(params: Mapping[str, Any], place: Place) -> str:
+    key = params["KeyId"]
+    return key if key.startswith("arn:") else f"arn:aws:kms:{place.region}:{place.account}:key/{key}"
+
+
+def _of_iam(params: Mapping[str, Any], place: Place) -> str:
+    return str(params.get("PolicyArn") or f"arn:aws:iam::{place.account}:role/{params['RoleName']}")
+
+
+_RESOURCES: dict[str, Callable[[Mapping[str, Any], Place], str]] = {
+    "dynamodb": _table,
+    "sqs": _queue,
+    "kms": _key,
+    "iam": _of_iam,
+    "s3": lambda params, _: f"arn:aws:s3:::{params['Bucket']}",
+    "s3control": lambda _params, _place: "*",
+    "sns": lambda params, _: str(params["TopicArn"]),
+    "sts": lambda params, _: str(params["RoleArn"]),
+}
