@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     page = Page(sys.stdout, cli.load(CONTRACT), quiet=asked.quiet)
     with simulated_world(clock=_at_nine()) as world:
-        return _play(world, page, changes, began)
+        return play(world, page, changes, began=began)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -55,10 +55,12 @@ def _at_nine() -> Clock:
     return Clock(datetime.now(UTC).replace(hour=9, minute=0, second=0, microsecond=0))
 
 
-def _play(world: World, page: Page, changes: Sequence[Change], began: float) -> int:
+def play(world: World, page: Page, changes: Sequence[Change], *, began: float) -> int:
+    """Everything from the share as agreed to the table; the exit status."""
     from simulation.scenario import begin, run  # noqa: PLC0415 - as above
 
     _show_set_up(world, page)
+    page.line()
     page.heading("The share as agreed")
     problems = {"the share as agreed": begin(world, page).problems()}
     steps: list[Step] = []

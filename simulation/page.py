@@ -37,7 +37,6 @@ class Page:
             self._put(self._styled(text, style))
 
     def heading(self, text: str) -> None:
-        self.line()
         self.line(f"── {text} ".ljust(WIDTH, "─"), "bold")
         self.line()
 
@@ -56,6 +55,7 @@ class Page:
         for account, mails in aftermath.mails.items():
             for mail in mails:
                 self.mail(account, mail)
+        self.line()
 
     def _route(self, route: Route) -> None:
         at = datetime.fromisoformat(route.at)
@@ -74,7 +74,6 @@ class Page:
         # As it was sent: its commands are there to be copied.
         self.line(f"Subject: {mail.subject}\n\n{mail.body.rstrip()}")
         self.line("└".ljust(WIDTH, "─"), style)
-        self.line()
 
     def table(self, steps: Sequence[Step], problems: Mapping[str, tuple[str, ...]], seconds: float) -> None:
         """The summary. Shown even when quiet."""
@@ -84,7 +83,6 @@ class Page:
         widths = [
             max(len(line) for row in (*rows, [[cell] for cell in head]) for line in row[n]) for n in range(len(head))
         ]
-        self._put()
         self._put(self._styled(_columns(head, widths), "bold"))
         for row in rows:
             for number in range(max(map(len, row))):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,7 +10,9 @@ from typing import Any
 
 import pytest
 
+from simulation.__main__ import play
 from simulation.changes import CHANGES, Change
+from simulation.page import Page
 from simulation.roles import find
 from simulation.scenario import run
 from simulation.world import World
@@ -141,3 +144,12 @@ def test_a_function_is_refused_what_its_role_does_not_allow(world: World) -> Non
     assert answer["contracts"][0]["headline"] == "UNKNOWN"
     assert {call.refused for call in world.runtime.calls if call.refused} >= {"kms:DescribeKey", "kms:ListKeyPolicies"}
     assert world.invoke(OWNER, "recheck", {})["contracts"][0]["headline"] == "INTACT"
+
+
+def test_the_demo_ends_with_status_1_and_says_why(world: World) -> None:
+    shown = io.StringIO()
+    with rule_disabled(world, OWNER, "KeyChangedRule"):
+        status = play(world, Page(shown, world.contract, quiet=True), [named("key-disabled")], began=0.0)
+    assert status == 1
+    assert "key-disabled: DisableKey reached no function" in shown.getvalue()
+    assert "FAILED" in shown.getvalue()
