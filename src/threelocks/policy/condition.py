@@ -9,7 +9,6 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-lo
 from __future__ import annotations
 
 import base64
-import binascii
 import ipaddress
 import re
 from collections.abc import Callable
@@ -269,11 +268,11 @@ def parse_date(text: str) -> datetime | None:
         return None
 
 
+_BASE64 = re.compile(r"([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
+
+
 def _binary(text: str) -> bytes | None:
-    try:
-        return base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        return None
+    return base64.b64decode(text) if _BASE64.fullmatch(text) else None
 
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
