@@ -1,0 +1,275 @@
+"""Who an entry of Principal or NotPrincipal names, and which condition keys follow from who asks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.unit.policy.builders import (
+    ANONYMOUS,
+    CONSUMER,
+    MAYBE,
+    NO,
+    OWNER,
+    ROLE_ARN,
+    ROLE_ID,
+    SESSION_ARN,
+    STRANGER,
+    YES,
+    allow,
+    ask,
+    deny,
+    only,
+    role,
+    root,
+    service,
+    user,
+)
+from threelocks.policy.arn import Arn, BadArnError, partition_of, session_arn
+from threelocks.policy.document import PrincipalEntry, PrincipalType
+from threelocks.policy.principal import Name, Named, names, parse_name, speaks_of
+from threelocks.policy.request import Caller, CallerKind
+from threelocks.policy.truth import Truth
+
+ROLE, USER = CallerKind.ROLE_SESSION, CallerKind.USER
+
+
+def name_of(value: str, kind: PrincipalType = PrincipalType.AWS) -> Name:
+    return parse_name(PrincipalEntry(kind, value))
+
+
+@pytest.mark.parametrize(
+    ("value", "name"),
+    [
+        ("*", Name(Named.ANYONE)),
+        (OWNER, Name(Named.ACCOUNT, OWNER)),
+        (f"arn:aws:iam::{OWNER}:root", Name(Named.ACCOUNT, OWNER, partition="aws")),
+        (f"arn:aws-cn:iam::{OWNER}:root", Name(Named.ACCOUNT, OWNER, partition="aws-cn")),
+        (ROLE_ARN, Name(Named.IDENTITY, CONSUMER, ROLE, "BIAnalyticsRole", partition="aws")),
+        (f"arn:aws:iam::{CONSUMER}:role/a/b/R", Name(Named.IDENTITY, CONSUMER, ROLE, "R", partition="aws")),
+        (f"arn:aws:iam::{CONSUMER}:user/x/ana", Name(Named.IDENTITY, CONSUMER, USER, "ana", partition="aws")),
+        (SESSION_ARN, Name(Named.SESSION, CONSUMER, ROLE, "BIAnalyticsRole", "nightly", "aws")),
+        (ROLE_ID, Name(Named.UNIQUE_ID, name=ROLE_ID)),
+        ("AIDAEXAMPLEUSERID0001", Name(Named.UNIQUE_ID, name="AIDAEXAMPLEUSERID0001")),
+    ],
+)
+def test_an_entry_is_parsed_by_its_form(value: str, name: Name) -> None:
+    """https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html"""
+    assert name_of(value) == name
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(
+            "",
+            "**",
+            "junk",
+            "11111111111",
+            "1111111111111",
+            f"{OWNER}\n",
+            "１１１１１１１１１１１１",
+            "AROA",
+            "aroaexampleroleid0001",
+        ),
+        *(
+            f"arn:aws:iam::{OWNER}",
+            f"arn:aws:iam::{OWNER}:",
+            f"arn:aws:iam::{OWNER}:role",
+            f"arn:aws:iam::{OWNER}:role/",
+        ),
+        *(f"arn:aws:iam::{OWNER}:group/g", f"arn:aws:iam::{OWNER}:Root", f"arn:aws:iam::{OWNER}:role/a/"),
+        *(
+            f"arn:aws:sts::{OWNER}:assumed-role/R",
+            f"arn:aws:sts::{OWNER}:assumed-role/R/",
+            f"arn:aws:sts::{OWNER}:root",
+        ),
+        *(f"arn:aws:sts::{OWNER}:assumed-role/a/R/s", f"arn:aws:sts::{OWNER}:assumed-role//s"),
+        *(f"arn:aws:sts::{OWNER}:federated-user/f", f"arn:aws:iam::{OWNER}:saml-provider/p"),
+        *("arn:aws:iam::*:root", "arn:aws:iam:::root", "arn:*:iam::111111111111:root", f"arn:aws:iam:r:{OWNER}:root"),
+        *(f"arn:aws:s3::{OWNER}:role/R", f"ARN:aws:iam::{OWNER}:root", f"arn:aws:iam::{OWNER}:role/R?"),
+    ],
+)
+def test_whatever_else_names_nobody(value: str) -> None:
+    assert name_of(value).named is Named.NOBODY
+    for caller in (role(), role(OWNER), user(), root(OWNER), service(), ANONYMOUS):
+        assert names(name_of(value), caller) is NO
+
+
+CALLERS = {
+    "role": role(),
+    "other session": role(session="manual"),
+    "other role": role(name="Other", unique_id="AROAEXAMPLEROLEID0002"),
+    "user": user(),
+    "root": root(),
+    "owner's role": role(OWNER),
+    "service": service(),
+    "anonymous": ANONYMOUS,
+}
+
+
+@pytest.mark.parametrize(
+    ("entry", "covered"),
+    [
+        (("AWS", "*"), {**dict.fromkeys(CALLERS, YES), "service": MAYBE}),
+        (("AWS", CONSUMER), dict.fromkeys(("role", "other session", "other role", "user", "root"), YES)),
+        (("AWS", ROLE_ARN), {"role": YES, "other session": YES}),
+        (("AWS", f"arn:aws:iam::{CONSUMER}:user/BIAnalyticsRole"), {}),
+        (("AWS", f"arn:aws:iam::{CONSUMER}:user/ana"), {"user": YES}),
+        (("AWS", f"arn:aws:iam::{CONSUMER}:role/ana"), {}),
+        (("AWS", SESSION_ARN), {"role": YES}),
+        (("AWS", ROLE_ID), {"role": YES, "other session": YES, "owner's role": YES}),
+        (("AWS", STRANGER), {}),
+        (("Service", "logging.s3.amazonaws.com"), {"service": YES}),
+        (("Service", "s3.amazonaws.com"), {}),
+        (("Federated", "cognito-identity.amazonaws.com"), {}),
+        (("CanonicalUser", "79a5"), {name: MAYBE for name in CALLERS if name not in ("service", "anonymous")}),
+    ],
+)
+def test_an_entry_covers_exactly_whom_it_names(entry: tuple[str, str], covered: dict[str, Truth]) -> None:
+    """https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html"""
+    name = name_of(entry[1], PrincipalType(entry[0]))
+    assert {who: truth for who, caller in CALLERS.items() if (truth := names(name, caller)) is not NO} == covered
+
+
+def test_an_unknown_unique_id_is_nobodys() -> None:
+    assert names(name_of(ROLE_ID), role(unique_id="")) is NO
+    assert names(Name(Named.UNIQUE_ID), role(unique_id="")) is NO
+
+
+@pytest.mark.parametrize(
+    ("listed", "who", "allowed", "denied"),
+    [
+        ({"AWS": STRANGER}, "role", YES, YES),
+        ({"AWS": "*"}, "role", NO, NO),
+        ({"AWS": "*"}, "anonymous", NO, NO),
+        ({"AWS": "*"}, "service", MAYBE, MAYBE),
+        ({"AWS": CONSUMER}, "role", MAYBE, MAYBE),
+        ({"AWS": CONSUMER}, "root", NO, NO),
+        ({"AWS": [CONSUMER, f"arn:aws:iam::{CONSUMER}:user/ana"]}, "user", NO, NO),
+        ({"AWS": [CONSUMER, ROLE_ARN]}, "role", MAYBE, MAYBE),
+        ({"AWS": [CONSUMER, ROLE_ARN, SESSION_ARN]}, "role", NO, NO),
+        ({"AWS": [CONSUMER, ROLE_ARN, SESSION_ARN]}, "other session", MAYBE, MAYBE),
+        ({"AWS": [CONSUMER, ROLE_ARN, SESSION_ARN]}, "owner's role", YES, YES),
+        ({"AWS": [CONSUMER, ROLE_ID, SESSION_ARN]}, "role", MAYBE, MAYBE),
+        ({"AWS": f"arn:aws:iam::{CONSUMER}:role/*"}, "role", YES, YES),
+        ({"Service": "logging.s3.amazonaws.com"}, "service", NO, NO),
+        ({"Service": "logging.s3.amazonaws.com"}, "anonymous", YES, YES),
+        ({"CanonicalUser": "79a5"}, "role", MAYBE, MAYBE),
+    ],
+)
+def test_notprincipal_is_about_who_is_not_listed(listed: Any, who: str, allowed: Truth, denied: Truth) -> None:
+    """https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_notprincipal.html"""
+    statements = (only(allow(NotPrincipal=listed)), only(deny(NotPrincipal=listed)))
+    assert [speaks_of(statement, CALLERS[who]) for statement in statements] == [allowed, denied]
+
+
+@pytest.mark.parametrize("known", [True, None])
+def test_a_boundary_matters_to_deny_with_notprincipal_only(known: bool | None) -> None:  # noqa: FBT001 - three-valued
+    """https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_notprincipal.html"""
+    listed = {"AWS": [CONSUMER, ROLE_ARN, SESSION_ARN]}
+    bounded = role(has_boundary=known)
+    assert speaks_of(only(allow(NotPrincipal=listed)), bounded) is NO
+    assert speaks_of(only(deny(NotPrincipal=listed)), bounded) is (YES if known else MAYBE)
+    assert speaks_of(only(deny(NotPrincipal=listed, Principal=None)), root()) is NO
+
+
+def test_several_entries_are_alternatives() -> None:
+    statement = only(allow(Principal={"AWS": [STRANGER, ROLE_ARN], "Service": "s3.amazonaws.com"}))
+    assert speaks_of(statement, role()) is YES
+    assert speaks_of(statement, user()) is NO
+    assert speaks_of(statement, service("s3.amazonaws.com")) is YES
+
+
+# --- callers ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("caller", "arn", "keys"),
+    [
+        (
+            role(path="/bi/"),
+            SESSION_ARN,
+            {
+                "aws:principalarn": f"arn:aws:iam::{CONSUMER}:role/bi/BIAnalyticsRole",
+                "aws:principalaccount": CONSUMER,
+                "aws:principalisawsservice": "false",
+                "aws:principaltype": "AssumedRole",
+                "aws:userid": f"{ROLE_ID}:nightly",
+            },
+        ),
+        (
+            user(path="/x/"),
+            f"arn:aws:iam::{CONSUMER}:user/x/ana",
+            {
+                "aws:principalarn": f"arn:aws:iam::{CONSUMER}:user/x/ana",
+                "aws:principalaccount": CONSUMER,
+                "aws:principalisawsservice": "false",
+                "aws:principaltype": "User",
+                "aws:userid": "AIDAEXAMPLEUSERID0001",
+                "aws:username": "ana",
+            },
+        ),
+        (
+            root(),
+            f"arn:aws:iam::{CONSUMER}:root",
+            {
+                "aws:principalarn": f"arn:aws:iam::{CONSUMER}:root",
+                "aws:principalaccount": CONSUMER,
+                "aws:principalisawsservice": "false",
+                "aws:principaltype": "Account",
+                "aws:userid": CONSUMER,
+            },
+        ),
+        (
+            service(),
+            "logging.s3.amazonaws.com",
+            {"aws:principalisawsservice": "true", "aws:principalservicename": "logging.s3.amazonaws.com"},
+        ),
+        (ANONYMOUS, "anonymous", {"aws:principaltype": "Anonymous", "aws:userid": "anonymous"}),
+    ],
+)
+def test_condition_keys_follow_from_who_asks(caller: Caller, arn: str, keys: dict[str, str]) -> None:
+    """https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html#principaltable"""
+    assert caller.arn == arn
+    assert caller.keys() == {key: (value,) for key, value in keys.items()}
+
+
+def test_a_request_may_say_more_and_other_than_its_caller() -> None:
+    request = ask(aws__PrincipalAccount=STRANGER, s3__prefix="a", aws__TagKeys=())
+    assert request.values("aws:principalaccount") == (STRANGER,)
+    assert request.values("aws:principaltype") == ("AssumedRole",)
+    assert (request.values("s3:prefix"), request.values("aws:tagkeys"), request.values("s3:x")) == (("a",), (), None)
+
+
+# --- ARNs -------------------------------------------------------------------------------------------------------------
+
+
+def test_an_arn_has_six_parts_of_which_the_last_may_hold_colons() -> None:
+    """https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html"""
+    text = "arn:aws:sns:eu-west-1:111111111111:topic:sub"
+    arn = Arn.parse(text)
+    assert (arn.service, arn.region, arn.account, arn.resource) == ("sns", "eu-west-1", OWNER, "topic:sub")
+    assert str(arn) == text
+
+
+@pytest.mark.parametrize("text", ["", "arn", "arn:aws:s3", "aws:s3:::b:x", "ARN:aws:s3:::b"])
+def test_what_is_no_arn_is_refused(text: str) -> None:
+    with pytest.raises(BadArnError, match="is not an ARN"):
+        Arn.parse(text)
+
+
+def test_a_session_arn_drops_the_path() -> None:
+    """https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html"""
+    assert session_arn(f"arn:aws:iam::{CONSUMER}:role/a/b/BIAnalyticsRole", "nightly") == SESSION_ARN
+    assert role(path="/a/b/").session_arn == SESSION_ARN
+    assert user().session_arn == ""
+
+
+@pytest.mark.parametrize(
+    ("region", "partition"),
+    [("eu-west-1", "aws"), ("cn-north-1", "aws-cn"), ("us-gov-west-1", "aws-us-gov"), ("eusc-de-east-1", "aws-eusc")],
+)
+def test_a_region_lies_in_one_partition(region: str, partition: str) -> None:
+    assert partition_of(region) == partition
