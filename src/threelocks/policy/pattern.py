@@ -10,7 +10,7 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.ht
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
@@ -142,14 +142,19 @@ class Glob:
     `fold`: letters match regardless of case.
     """
 
-    __slots__ = ("_any", "_fold", "_letters", "_patterns", "_run", "_runs_here", "accept", "letters", "start")
+    __slots__ = (
+        *("_any", "_fold", "_letters", "_needed", "_run", "_runs_here"),
+        *("accept", "colonwise", "forever", "letters", "patterns", "start"),
+    )
 
     def __init__(self, patterns: tuple[Pattern, ...], *, colonwise: bool = False, fold: bool = False) -> None:
-        self._patterns = patterns
+        self.patterns = patterns
+        self.colonwise = colonwise
         self._fold = fold
+        self._needed: list[int] | None = None
         # Tokens of all patterns stand one after the other; each pattern ends in a bit of its own, which accepts.
         self._letters: dict[str, int] = {}  # letter -> the bits whose token is that letter
-        one_any = one_here = run_any = run_here = start = accept = 0
+        one_any = one_here = run_any = run_here = start = accept = forever = 0
         bit = 1
         for pattern in patterns:
             start |= bit
@@ -169,8 +174,11 @@ class Glob:
                         self._letters[letter] = self._letters.get(letter, 0) | bit
                         colons += letter == ":"
                         bit <<= 1
+            if pattern.pieces and pattern.pieces[-1] is Wild.RUN:
+                forever |= run_any & (bit >> 1)
             accept |= bit
             bit <<= 1
+        self.forever = forever  # at these bits any further text matches
         self._any = (one_any | one_here, one_any)  # for a letter other than the colon, and for the colon
         self._run = (run_any | run_here, run_any)
         self._runs_here = run_any | run_here
@@ -197,6 +205,35 @@ class Glob:
                 return 0
             bits = self.step(bits, letter)
         return bits
+
+    @property
+    def fold(self) -> bool:
+        return self._fold
+
+    def single(self, bits: int) -> Iterator[int]:
+        """Bits as single runs of the automaton, whose union they are."""
+        left = bits & ~((bits & self._runs_here) << 1)
+        while left:
+            lowest = left & -left
+            left ^= lowest
+            yield self._close(lowest)
+
+    def needed(self, single: int) -> int:
+        """The least number of letters that lead from a single run to a match."""
+        if self._needed is None:
+            self._needed = list(self._count_needed())
+        return self._needed[(single & -single).bit_length() - 1]
+
+    def _count_needed(self) -> Iterator[int]:
+        for pattern in self.patterns:
+            tokens = [
+                unit for piece in pattern.pieces for unit in (utf16(piece) if isinstance(piece, str) else (piece,))
+            ]
+            left = sum(token is not Wild.RUN for token in tokens)
+            yield left
+            for token in tokens:
+                left -= token is not Wild.RUN
+                yield left
 
     def live_letters(self, bits: int) -> list[str]:
         """The letters that some token at these bits names."""

@@ -54,6 +54,10 @@ class Shape:
             return -1
         return (min(count, bound) << 1) | high
 
+    def lacking(self, state: int) -> int:
+        """How many more letters a text needs at the least."""
+        return int(state != 1) if self.path else max(0, self.least - (state >> 1))
+
     def done(self, state: int) -> bool:
         return state == 1 if self.path else not state & 1 and (state >> 1) >= self.least
 

@@ -8,7 +8,6 @@ at all, UndecidedError is raised; nothing is ever rounded to "none".
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import product
@@ -17,37 +16,19 @@ from threelocks.policy.box import (
     ACTION,
     ActionLiteral,
     All,
-    Atom,
     Box,
     Dimension,
-    Expr,
     KeyLiteral,
     Literal,
     Test,
     TextLiteral,
-    atoms,
-    evaluate,
 )
 from threelocks.policy.candidates import candidates
 from threelocks.policy.document import Condition
-from threelocks.policy.space import TEXT, Free, Group, Point, Shape, Space
-from threelocks.policy.truth import Truth
+from threelocks.policy.space import TEXT, Free, Group, Point, Space
+from threelocks.policy.walk import Budget, UndecidedError, walk
 
-
-class UndecidedError(Exception):
-    """Whether a request escapes could not be decided; the text says why."""
-
-
-@dataclass(slots=True)
-class Budget:
-    """Steps of automata that one judgement may take: an adversarial policy must not hang its guard."""
-
-    steps: int = 2_000_000
-
-    def spend(self, steps: int) -> None:
-        self.steps -= steps
-        if self.steps < 0:
-            raise UndecidedError("the policies are too involved to be searched within the budget")
+__all__ = ["Budget", "Gate", "Search", "UndecidedError", "walk"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,138 +304,3 @@ def _reduced(gate: Gate, point: Point, fixed: Callable[[Literal], bool]) -> Gate
         return tuple(kept)
 
     return Gate(tuple(reduce(layer) for layer in gate.layers), reduce(gate.denies))
-
-
-# --- the walk ---------------------------------------------------------------------------------------------------------
-
-
-def walk(group: Group, expr: Expr, budget: Budget) -> tuple[str, ...] | None:
-    """The shortest texts of a group's segments that satisfy an expression over its views; None when there are none.
-
-    One breadth-first walk through the segments in their order drives the automata of all atoms at once.
-    """
-    walker = _Walker(group, expr)
-    start = walker.enter(0, tuple(atom.glob.start for atom in walker.atoms))
-    if start is None:
-        return None
-    parents: dict[_State, tuple[_State, str] | None] = {start: None}
-    queue = deque([start])
-    while queue:
-        state = queue.popleft()
-        budget.spend(1 + len(walker.atoms))
-        segment, shape, bits = state
-        if segment == len(group.segments):
-            return _spelled(parents, state, group)
-        if group.segments[segment].done(shape):
-            following = walker.enter(segment + 1, bits)
-            if following is not None and following not in parents:
-                parents[following] = (state, "")
-                queue.appendleft(following)
-        for letter in walker.letters(segment, bits):
-            after = walker.step(state, letter)
-            if after is not None and after not in parents:
-                parents[after] = (state, letter)
-                queue.append(after)
-    return None
-
-
-_State = tuple[int, int, tuple[int, ...]]  # segment, state of its shape, bits of each atom
-
-
-class _Walker:
-    def __init__(self, group: Group, expr: Expr) -> None:
-        self.group = group
-        self.expr = expr
-        self.atoms = tuple(dict.fromkeys(atoms(expr)))
-        used = frozenset(letter for atom in self.atoms for letter in atom.glob.letters)
-        used |= {variant for letter in used for variant in (letter.upper(), letter.lower()) if len(variant) == 1}
-        self._always = [_always(shape, used) for shape in group.segments]
-        self._within = [
-            tuple(index for index, atom in enumerate(self.atoms) if segment in atom.parts)
-            for segment in range(len(group.segments))
-        ]
-
-    def enter(self, segment: int, bits: tuple[int, ...]) -> _State | None:
-        """Behind the last letter of the segment before: run each atom through the fixed text that stands there."""
-        run = tuple(
-            atom.glob.run(one, text) if (text := _fixed_text(atom, segment, len(self.group.segments))) else one
-            for atom, one in zip(self.atoms, bits, strict=True)
-        )
-        final = segment == len(self.group.segments)
-        verdict = self._possible(run, final=final)
-        if not verdict:
-            return None
-        return (segment, 0 if final else self.group.segments[segment].start, run)
-
-    def step(self, state: _State, letter: str) -> _State | None:
-        segment, shape_state, bits = state
-        after = self.group.segments[segment].step(shape_state, letter)
-        if after < 0:
-            return None
-        moved = list(bits)
-        for index in self._within[segment]:
-            moved[index] = self.atoms[index].glob.step(bits[index], letter)
-        new = tuple(moved)
-        return (segment, after, new) if self._possible(new, final=False) else None
-
-    def _possible(self, bits: tuple[int, ...], *, final: bool) -> bool:
-        of = dict(zip(self.atoms, bits, strict=True))
-
-        def truth(atom: Atom) -> Truth:
-            if final:
-                return Truth.of(bool(of[atom] & atom.glob.accept))
-            return Truth.MAYBE if of[atom] else Truth.NO
-
-        return evaluate(self.expr, truth) is not Truth.NO
-
-    def letters(self, segment: int, bits: tuple[int, ...]) -> Iterator[str]:
-        """The letters that make a difference here: those some pattern names, and one that stands for all others."""
-        shape = self.group.segments[segment]
-        always = self._always[segment]
-        yield from always
-        named: dict[str, None] = {}
-        for index in self._within[segment]:
-            glob = self.atoms[index].glob
-            for letter in glob.live_letters(bits[index]):
-                named[letter] = None
-                if len(letter.upper()) == 1:
-                    named[letter.upper()] = None
-        for letter in named:
-            if letter not in always and shape.allows(letter):
-                yield letter
-
-
-def _always(shape: Shape, used: frozenset[str]) -> tuple[str, ...]:
-    """One letter that no pattern names, or else every letter; and the colon, which some wildcards do not cross."""
-    other = next((letter for letter in shape.letters if letter not in used), None)
-    first = (other,) if other is not None else tuple(shape.letters)
-    further = tuple(letter for letter in ("/", ":") if letter not in first and shape.allows(letter))
-    return (*first, *(letter for letter in further if letter in used or (letter == "/" and shape.path)))
-
-
-def _fixed_text(atom: Atom, segment: int, last: int) -> str:
-    """The fixed text of a view right before a segment; behind its last segment when `segment` is the end."""
-    text = ""
-    for part in atom.parts:
-        if isinstance(part, int):
-            if part == segment:
-                return text
-            text = ""
-        else:
-            text += part
-    return text if segment == last else ""
-
-
-def _spelled(parents: dict[_State, tuple[_State, str] | None], state: _State, group: Group) -> tuple[str, ...]:
-    texts = [""] * len(group.segments)
-    step = parents[state]
-    while step is not None:
-        state, letter = step
-        if letter:
-            texts[state[0]] = letter + texts[state[0]]
-        step = parents[state]
-    joined = tuple(text.encode("utf-16-le", "surrogatepass").decode("utf-16-le") for text in texts)
-    for shape, text in zip(group.segments, joined, strict=True):
-        if len(text.encode()) > shape.most:
-            raise UndecidedError("a request that escapes would need a name longer than AWS allows")
-    return joined

@@ -1,0 +1,377 @@
+"""The shortest texts of a group that satisfy an expression over its views.
+
+One walk through the segments, letter by letter, drives the automata of all patterns at once. It goes towards the goal
+first (A*: letters so far plus the letters that are still needed at the least), and three things keep it small:
+
+- a pattern that must match is followed as one run of its automaton at a time, so that a long list of alternatives costs
+  their sum and not their product;
+- of two states that differ only in patterns that must *not* match, the one that is further from all of them is enough;
+- letters that only such patterns name are not tried while some other letter is left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import product
+from typing import NamedTuple
+
+from threelocks.policy.box import All, Atom, Expr, Not, Some, atoms
+from threelocks.policy.pattern import Glob, glob
+from threelocks.policy.space import Group, Parts, Shape
+
+
+class UndecidedError(Exception):
+    """Whether a request escapes could not be decided; the text says why."""
+
+
+@dataclass(slots=True)
+class Budget:
+    """Steps that one judgement may take: an adversarial policy must not hang its guard. A step is about a microsecond
+    of a slow processor.
+    """
+
+    steps: int = 2_000_000
+
+    def spend(self, steps: int) -> None:
+        self.steps -= steps
+        if self.steps < 0:
+            raise UndecidedError("the policies are too involved to be searched within the budget")
+
+
+def walk(group: Group, expr: Expr, budget: Budget) -> tuple[str, ...] | None:
+    """The shortest texts of a group's segments that satisfy an expression over its views; None when there are none.
+
+    Raises UndecidedError beyond the budget, or when the shortest texts are longer than AWS allows.
+    """
+    plain = normal(expr)
+    if plain == Some():
+        return None
+    return _Walker(group, plain, budget).search()
+
+
+# --- expressions in normal form ---------------------------------------------------------------------------------------
+
+
+def normal(expr: Expr, *, positive: bool = True) -> Expr:
+    """The same expression (or its opposite) with `Not` on atoms only, nothing nested in its own kind, and lists of
+    patterns joined where one automaton does for all.
+    """
+    if isinstance(expr, Atom):
+        return expr if positive else Not(expr)
+    if isinstance(expr, Not):
+        return normal(expr.of, positive=not positive)
+    parts = [normal(one, positive=positive) for one in expr.of]
+    return _joined(parts, both=isinstance(expr, All) == positive)
+
+
+def _joined(parts: Iterable[Expr], *, both: bool) -> Expr:
+    kind, other = (All, Some) if both else (Some, All)
+    flat: dict[Expr, None] = {}
+    for part in parts:
+        if part == other():
+            return part
+        flat.update(dict.fromkeys(part.of if isinstance(part, kind) else (part,)))
+    merged = tuple(_merged(flat, negative=both))
+    return merged[0] if len(merged) == 1 else kind(merged)
+
+
+def _merged(parts: Iterable[Expr], *, negative: bool) -> Iterator[Expr]:
+    """No pattern of either list matches: no pattern of both does. One of either matches: one of both does."""
+    alike: dict[tuple[Parts, bool, bool], list[Glob]] = {}
+    for part in parts:
+        atom = part.of if negative and isinstance(part, Not) else part
+        if isinstance(atom, Atom) and (atom is not part) == negative:
+            alike.setdefault((atom.parts, atom.glob.colonwise, atom.glob.fold), []).append(atom.glob)
+        else:
+            yield part
+    for (of, colonwise, fold), globs in alike.items():
+        patterns = dict.fromkeys(pattern for each in globs for pattern in each.patterns)
+        atom = Atom(of, globs[0] if len(globs) == 1 else glob(tuple(patterns), colonwise=colonwise, fold=fold))
+        yield Not(atom) if negative else atom
+
+
+# --- the walk ---------------------------------------------------------------------------------------------------------
+
+_Bits = tuple[int, ...]
+_EXPANDED, _STEPPED = 10, 5  # steps of the budget
+
+
+class _State(NamedTuple):
+    """Where a walk stands: the segment and the state of its shape; one run of each pattern that must match; all runs of
+    each other pattern.
+    """
+
+    segment: int
+    shape: int
+    runs: _Bits
+    bits: _Bits
+
+
+@dataclass(frozen=True, slots=True)
+class _Track:
+    """One pattern over one view. `fixed` is the fixed text that stands before each segment, and at the end."""
+
+    glob: Glob
+    fixed: tuple[str, ...]
+    over: frozenset[int]  # the segments of the view
+
+    @classmethod
+    def of(cls, atom: Atom, segments: int) -> _Track:
+        fixed = tuple(_fixed_text(atom.parts, segment, segments) for segment in range(segments + 1))
+        over = frozenset(part for part in atom.parts if isinstance(part, int))
+        return cls(atom.glob, fixed, over)
+
+    def lacking(self, run: int, segment: int) -> int:
+        """How many letters of free text a single run still needs."""
+        return self.glob.needed(run) - sum(len(text) for text in self.fixed[segment + 1 :])
+
+
+def _fixed_text(parts: Parts, segment: int, segments: int) -> str:
+    """The fixed text of a view right before a segment; behind its last segment when `segment` is the end."""
+    text = ""
+    for part in parts:
+        if isinstance(part, int):
+            if part == segment:
+                return text
+            text = ""
+        else:
+            text += part
+    return text if segment == segments else ""
+
+
+class _Walker:
+    def __init__(self, group: Group, expr: Expr, budget: Budget) -> None:
+        self.shapes = group.segments
+        self.budget = budget
+        self.most = sum(shape.most for shape in self.shapes)
+        parts = expr.of if isinstance(expr, All) else (expr,)
+        count = len(group.segments)
+        self.needed = [_Track.of(part, count) for part in parts if isinstance(part, Atom)]
+        self.rest = [part for part in parts if not isinstance(part, Atom)]
+        self.atoms = tuple(dict.fromkeys(atom for part in self.rest for atom in atoms(part)))
+        self.others = [_Track.of(atom, count) for atom in self.atoms]
+        self.index = {atom: at for at, atom in enumerate(self.atoms)}
+        positive = {atom for part in self.rest for atom in _positive(part)}
+        negative = {atom for part in self.rest for atom in _negative(part)}
+        self.good = [atom in positive for atom in self.atoms]  # the more of it matches, the better
+        self.bad = [atom in negative for atom in self.atoms]
+        used = {letter for track in (*self.needed, *self.others) for letter in track.glob.letters}
+        used |= {variant for letter in used for variant in (letter.upper(), letter.lower()) if len(variant) == 1}
+        colonwise = any(track.glob.colonwise for track in (*self.needed, *self.others))
+        self.always = [_always(shape, used, colonwise=colonwise) for shape in self.shapes]
+        self.parents: dict[_State, tuple[_State, str] | None] = {}
+        self.lengths: dict[_State, int] = {}
+        self.waiting: dict[int, list[_State]] = {}
+        self.kept: dict[tuple[int, int, _Bits], list[_Bits]] = {}
+
+    def search(self) -> tuple[str, ...] | None:
+        for state in self.starts():
+            self.push(state, None, "", 0)
+        while self.waiting:
+            least = min(self.waiting)
+            if least > self.most:
+                return None
+            state = self.waiting[least].pop()
+            if not self.waiting[least]:
+                del self.waiting[least]
+            if least != self.lengths[state] + self.lacking(state) or self.surpassed(state):
+                continue
+            if state.segment == len(self.shapes):
+                return self.spelled(state)
+            self.expand(state)
+        return None
+
+    def push(self, state: _State, parent: _State | None, letter: str, length: int) -> None:
+        known = self.lengths.get(state)
+        if known is not None and known <= length:
+            return
+        self.lengths[state] = length
+        self.parents[state] = None if parent is None else (parent, letter)
+        self.waiting.setdefault(length + self.lacking(state), []).append(state)
+
+    def expand(self, state: _State) -> None:
+        length = self.lengths[state]
+        self.budget.spend(_EXPANDED + len(self.needed) + len(self.others))
+        following: dict[_State, str] = {}
+        for letter in self.letters(state):
+            for after in self.step(state, letter):
+                following.setdefault(after, letter)
+        # What is pushed last is tried first: the plain letters, and before them the end of the segment.
+        for after, letter in reversed(following.items()):
+            self.push(after, state, letter, length + 1)
+        if self.shapes[state.segment].done(state.shape):
+            for after in self.enter(state.segment + 1, state.runs, state.bits):
+                self.push(after, state, "", length)
+
+    # --- states -------------------------------------------------------------------------------------------------------
+
+    def starts(self) -> Iterator[_State]:
+        bits = tuple(track.glob.start for track in self.others)
+        for runs in _choices([tuple(track.glob.single(track.glob.start)) for track in self.needed]):
+            yield from self.enter(0, runs, bits)
+
+    def enter(self, segment: int, runs: _Bits, bits: _Bits) -> Iterator[_State]:
+        """Behind the last letter of the segment before: run each pattern through the fixed text that stands there."""
+
+        def through(track: _Track, one: int) -> int:
+            text = track.fixed[segment]
+            if text:
+                self.budget.spend(len(text))
+            return track.glob.run(one, text) if text else one
+
+        at_end = segment == len(self.shapes)
+        shape = 0 if at_end else self.shapes[segment].start
+        after = tuple(through(track, one) for track, one in zip(self.others, bits, strict=True))
+        choices = [tuple(track.glob.single(through(track, one))) for track, one in zip(self.needed, runs, strict=True)]
+        for chosen in _choices(choices):
+            state = _State(segment, shape, chosen, after)
+            if self.possible(state):
+                yield state
+
+    def step(self, state: _State, letter: str) -> Iterator[_State]:
+        """The states after one more letter: several where a pattern that must match can go on in several ways."""
+        segment = state.segment
+        shape = self.shapes[segment].step(state.shape, letter)
+        if shape < 0:
+            return
+        self.budget.spend(_STEPPED + 2 * (len(self.needed) + len(self.others)))
+        choices: list[_Bits] = []
+        for track, run in zip(self.needed, state.runs, strict=True):
+            singles = tuple(track.glob.single(track.glob.step(run, letter))) if segment in track.over else (run,)
+            if not singles:
+                return
+            choices.append(singles)
+        bits = tuple(
+            track.glob.step(one, letter) if segment in track.over else one
+            for track, one in zip(self.others, state.bits, strict=True)
+        )
+        for runs in _choices(choices):
+            after = _State(segment, shape, runs, bits)
+            if self.possible(after):
+                yield after
+
+    def possible(self, state: _State) -> bool:
+        """Whether the expression might still become true; at the end: whether it is."""
+        if state.segment == len(self.shapes):
+            for track, run in zip(self.needed, state.runs, strict=True):
+                if not run & track.glob.accept:
+                    return False
+        return all(self._possible(part, state) for part in self.rest)
+
+    def _possible(self, expr: Expr, state: _State) -> bool:
+        if isinstance(expr, All):
+            return all(self._possible(one, state) for one in expr.of)
+        if isinstance(expr, Some):
+            return any(self._possible(one, state) for one in expr.of)
+        atom = expr.of if isinstance(expr, Not) else expr
+        assert isinstance(atom, Atom)
+        at = self.index[atom]
+        bits = state.bits[at]
+        ended = state.segment == len(self.shapes)
+        if atom is expr:
+            return bool(bits & atom.glob.accept) if ended else bool(bits)
+        return not bits & (atom.glob.accept if ended else atom.glob.forever)
+
+    def lacking(self, state: _State) -> int:
+        """The letters that are still needed at the least."""
+        segment = state.segment
+        if segment == len(self.shapes):
+            return 0
+        wanted = self.shapes[segment].lacking(state.shape) + sum(shape.least for shape in self.shapes[segment + 1 :])
+        needed = (track.lacking(run, segment) for track, run in zip(self.needed, state.runs, strict=True))
+        return max(wanted, max(needed, default=0))
+
+    def surpassed(self, state: _State) -> bool:
+        """Whether a state that was tried before leaves every way open that this one does."""
+        place = (state.segment, state.shape, state.runs)
+        kept = self.kept.setdefault(place, [])
+        self.budget.spend(1 + len(kept) * len(self.others) // 4)
+        if any(self._no_worse(one, state.bits) for one in kept):
+            return True
+        kept.append(state.bits)
+        return False
+
+    def _no_worse(self, one: _Bits, other: _Bits) -> bool:
+        for good, bad, mine, theirs in zip(self.good, self.bad, one, other, strict=True):
+            if (good and theirs & ~mine) or (bad and mine & ~theirs):
+                return False
+        return True
+
+    # --- letters ------------------------------------------------------------------------------------------------------
+
+    def letters(self, state: _State) -> Iterator[str]:
+        """The letters that make a difference here: one that stands for all that no pattern names, and those that a
+        pattern which should match names.
+        """
+        shape = self.shapes[state.segment]
+        always = self.always[state.segment]
+        yield from always
+        named: dict[str, None] = {}
+        for track, bits, wanted in (
+            *((track, run, True) for track, run in zip(self.needed, state.runs, strict=True)),
+            *zip(self.others, state.bits, self.good, strict=True),
+        ):
+            if wanted and state.segment in track.over:
+                for letter in track.glob.live_letters(bits):
+                    named[letter] = None
+                    if track.glob.fold and len(letter.upper()) == 1:
+                        named[letter.upper()] = None
+        for letter in named:
+            if letter not in always and shape.allows(letter):
+                yield letter
+
+    # --- the answer ---------------------------------------------------------------------------------------------------
+
+    def spelled(self, state: _State) -> tuple[str, ...]:
+        texts: list[list[str]] = [[] for _ in self.shapes]
+        step = self.parents[state]
+        while step is not None:
+            state, letter = step
+            if letter:
+                texts[state.segment].append(letter)
+            step = self.parents[state]
+        joined = tuple(_from_utf16("".join(reversed(text))) for text in texts)
+        for shape, text in zip(self.shapes, joined, strict=True):
+            if len(text.encode()) > shape.most:
+                raise UndecidedError("a request that escapes would need a name longer than AWS allows")
+        return joined
+
+
+def _positive(expr: Expr) -> Iterator[Atom]:
+    if isinstance(expr, Atom):
+        yield expr
+    elif not isinstance(expr, Not):
+        for one in expr.of:
+            yield from _positive(one)
+
+
+def _negative(expr: Expr) -> Iterator[Atom]:
+    if isinstance(expr, Not):
+        assert isinstance(expr.of, Atom)
+        yield expr.of
+    elif not isinstance(expr, Atom):
+        for one in expr.of:
+            yield from _negative(one)
+
+
+def _choices(choices: list[_Bits]) -> Iterable[_Bits]:
+    if all(len(each) == 1 for each in choices):
+        return (tuple(each[0] for each in choices),)
+    return product(*choices)
+
+
+def _always(shape: Shape, used: set[str], *, colonwise: bool) -> tuple[str, ...]:
+    """One letter that no pattern names, or else every letter; the colon, which some wildcards do not cross; and the
+    slash where it shapes the text.
+    """
+    letters = dict.fromkeys((*shape.letters, *sorted(shape.only or ())))
+    plain = [letter for letter in letters if shape.allows(letter) and not (shape.path and letter == "/")]
+    other = next((letter for letter in plain if letter not in used), None)
+    first = (other,) if other is not None else tuple(plain)
+    colon = (":",) if colonwise and shape.allows(":") and ":" not in first else ()
+    return (*(("/",) if shape.path else ()), *first, *colon)
+
+
+def _from_utf16(units: str) -> str:
+    return units.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
