@@ -30,7 +30,7 @@ setup: .venv/ready ## build .venv, with the pinned tools and this package
 	@touch $@
 
 demo: .venv/ready ## two simulated accounts, one share, each way it breaks: read the mails
-	@$(BIN)/python -m simulation
+	@$(BIN)/python -m simulation $(ARGS)
 
 test: .venv/ready lint ## lint, type check, and run every test that needs no built package
 	$(BIN)/python -m pytest -n 2 --dist loadfile

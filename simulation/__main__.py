@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from simulation.clock import Clock
+from simulation.environment import environment_of_its_own
 from threelocks import cli
 
 if TYPE_CHECKING:
@@ -27,6 +28,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     began = time.monotonic()
     if not asked.quiet:
         print("Three-lock watchdog: a share breaks in one account, and people in both are told why.\n", flush=True)
+    with environment_of_its_own():
+        return _demo(asked, began)
+
+
+def _demo(asked: argparse.Namespace, began: float) -> int:
     # Only now: moto and the SAM translator take seconds to import, and nobody should look at an empty screen.
     from simulation.changes import CHANGES  # noqa: PLC0415 - see above
     from simulation.page import Page  # noqa: PLC0415 - see above

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -21,6 +20,7 @@ from moto.sts.models import sts_backends
 
 from simulation.bus import EventBridge
 from simulation.clock import Clock
+from simulation.environment import environment_of_its_own
 from simulation.payer import payer_is_known
 from simulation.permission import Caller
 from simulation.resources import register
@@ -90,8 +90,7 @@ def simulated_aws(clock: Clock | None = None) -> Iterator[Cloud]:
         stack.enter_context(warnings.catch_warnings())
         # The services' models do not list the errors that every service can answer with, AccessDenied for one.
         warnings.filterwarnings("ignore", message=".*does not match an error shape.*")
-        # moto looks for credentials, and boto3 for a profile: neither may be the developer's own.
-        stack.enter_context(patch.dict(os.environ, _ENVIRONMENT))
+        stack.enter_context(environment_of_its_own())
         stack.enter_context(mock_aws(config={"lambda": {"use_docker": False}}))
         # Queues tell the time by these: delays and visibility timeouts follow the simulated clock.
         stack.enter_context(patch.object(moto.sqs.models, "unix_time_millis", clock.millis))
@@ -103,16 +102,6 @@ def simulated_aws(clock: Clock | None = None) -> Iterator[Cloud]:
         stack.enter_context(payer_is_known())
         register()
         yield Cloud(clock, bus)
-
-
-_ENVIRONMENT = {
-    "AWS_ACCESS_KEY_ID": "simulated",
-    "AWS_SECRET_ACCESS_KEY": "simulated",
-    "AWS_DEFAULT_REGION": "eu-west-1",
-    "AWS_EC2_METADATA_DISABLED": "true",
-    "AWS_CONFIG_FILE": os.devnull,
-    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-}
 
 
 def _caller(account: str, access_key: str) -> Caller:

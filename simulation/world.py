@@ -6,7 +6,7 @@ import contextlib
 import io
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from unittest.mock import patch
 from simulation import share
 from simulation.clock import Clock
 from simulation.cloud import Cloud, simulated_aws
-from simulation.functions import Function, Mapped, Runtime, functions, mappings
+from simulation.functions import Function, Mapped, Runner, Runtime, functions, mappings
 from simulation.mailbox import Mail, Mailbox
 from simulation.poller import Invocation, Poller
 from simulation.stacks import Stack, deploy
@@ -62,17 +62,18 @@ class Account:
 class World:
     """Everything at once. Messages move only when `settle` is called."""
 
-    def __init__(self, cloud: Cloud, contract: Contract, runtime: Runtime) -> None:
+    def __init__(self, cloud: Cloud, contract: Contract, runtime: Runtime, runner: Runner | None = None) -> None:
         self.cloud = cloud
         self.contract = contract
         self.runtime = runtime
+        self.runner: Runner = runner or runtime
         self.trail = Trail(cloud.bus, cloud.clock)
         self.accounts: dict[str, Account] = {}
         self.applied: dict[str, str] = {}  # what `threelocks apply` printed, by account
         self._mapped: list[Mapped] = []
         self._mailboxes: dict[str, Mailbox] = {}
         self._administrators: dict[tuple[str, str], Any] = {}
-        self.poller = Poller(cloud, (), runtime, {})
+        self.poller = Poller(cloud, (), self.runner, {})
 
     # -- deploying -----------------------------------------------------------------------------------------------------
 
@@ -108,7 +109,7 @@ class World:
         self.accounts[people.account] = account
         self._mapped += mappings(self.cloud, home, people.role)
         roles = {each.id: each.people.role for each in self.accounts.values()}
-        self.poller = Poller(self.cloud, self._mapped, self.runtime, roles)
+        self.poller = Poller(self.cloud, self._mapped, self.runner, roles)
         self._mailboxes[people.account] = Mailbox(self.cloud, home.outputs["AlertTopicArn"], people.role)
         return account
 
@@ -159,7 +160,7 @@ class World:
 
     def invoke(self, account: str, module: str, event: Any) -> Any:
         """Invoke a function synchronously, as `aws lambda invoke` does."""
-        answer = self.runtime(self.accounts[account].function(module), event)
+        answer = self.runner(self.accounts[account].function(module), event)
         return json.loads(json.dumps(answer))
 
 
@@ -191,16 +192,18 @@ def simulated_world(
     templates: Templates = Templates(),
     partners: Mapping[str, tuple[str, ...]] | None = None,
     contract_file: Path = CONTRACT,
+    runner: Callable[[Cloud], Runner] | None = None,
     **runtime: Any,
 ) -> Iterator[World]:
     """Both accounts deployed, the contract applied in both, the share set up, and nothing checked yet.
 
-    `partners` replaces the accounts that a stack admits, by account; further arguments go to Runtime.
+    `partners` replaces the accounts that a stack admits, by account. `runner` makes what runs the functions, in place
+    of Runtime, to which further arguments go.
     """
     contract = cli.load(contract_file)
     people = people_of(contract)
     with simulated_aws(clock) as cloud:
-        world = World(cloud, contract, Runtime(cloud, **runtime))
+        world = World(cloud, contract, Runtime(cloud, **runtime), runner(cloud) if runner else None)
         for each in people:
             others = tuple(party.account for party in contract.others(each.account))
             world.deploy(each, (partners or {}).get(each.account, others), templates)

@@ -17,12 +17,20 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def demo(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """`python -m simulation`, with no credentials and no home of its own."""
-    clean = {"PATH": os.environ["PATH"], "HOME": os.devnull, "PYTHONPATH": str(ROOT / "src")}
+    """`python -m simulation`, in an environment that would lead it astray if it took anything from it."""
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": os.devnull,
+        "PYTHONPATH": str(ROOT / "src"),
+        "AWS_PROFILE": "production",
+        "AWS_DEFAULT_REGION": "ap-southeast-2",
+        "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
+        "MOTO_ACCOUNT_ID": "333333333333",
+    }
     return subprocess.run(  # noqa: S603 - our own module, and arguments from this file
         [sys.executable, "-m", "simulation", *arguments],
         cwd=ROOT,
-        env=clean,
+        env=environment,
         capture_output=True,
         text=True,
         timeout=120,
