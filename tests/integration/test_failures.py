@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from simulation.changes import CHANGES, Change, as_agreed, put_bucket_policy, without_the_role_on_the_bucket
+from simulation.changes import (
+    CHANGES,
+    Change,
+    Deed,
+    as_agreed,
+    put_bucket_policy,
+    put_identity_policy,
+    put_key_policy,
+    without_decrypt,
+    without_the_role_on_the_bucket,
+    without_the_role_on_the_key,
+)
 from simulation.faults import Fault, denied
 from simulation.scenario import Aftermath, after, run
-from simulation.share import create_bucket, create_role
+from simulation.share import Policy, create_bucket, create_role, with_also
 from simulation.world import World
 from threelocks.finding import Lock
 from threelocks.report import Report, decode, encode
@@ -63,6 +74,25 @@ def test_the_account_that_must_act_is_told_so_and_the_other_is_not(world: World)
     mails = run(world, named("identity-policy")).broken.mails
     assert "YOUR ACCOUNT MUST ACT" in mails[world.contract.consumer.account][0].body
     assert "YOUR ACCOUNT MUST ACT" not in mails[world.contract.owner.account][0].body
+
+
+FIXES: dict[str, tuple[Callable[[Callable[..., Policy]], Deed], Callable[..., Policy]]] = {
+    "identity-policy": (put_identity_policy, without_decrypt),
+    "bucket-policy": (put_bucket_policy, without_the_role_on_the_bucket),
+    "key-policy": (put_key_policy, without_the_role_on_the_key),
+}
+
+
+@pytest.mark.parametrize("name", FIXES)
+def test_the_statement_in_the_mail_mends_the_share_when_it_is_added_to_the_policy(world: World, name: str) -> None:
+    put, broken_policy = FIXES[name]
+    broken = after(world, put(broken_policy))
+    (mail,) = [mail for mails in broken.mails.values() for mail in mails if "YOUR ACCOUNT MUST ACT" in mail.body]
+    told_to_do = mail.body.partition("WHAT TO DO")[2]
+    statement, _ = json.JSONDecoder().raw_decode(told_to_do[told_to_do.index("{") :])
+    mended = after(world, put(lambda policy, contract: with_also(broken_policy(policy, contract), statement)))
+    assert {mail.attribute("standing") for mails in mended.mails.values() for mail in mails} == {"INTACT"}
+    assert after(world, put(as_agreed)).is_silent
 
 
 def test_the_first_break_is_not_told_again_when_the_same_policy_is_put_again(world: World) -> None:
