@@ -16,7 +16,7 @@ from threelocks.policy.document import Condition, Effect, Statement
 from threelocks.policy.pattern import Glob, Variable, Wild, glob, literal, parse_pattern
 from threelocks.policy.principal import BOUNDED, Name, Named, chain, parse_name
 from threelocks.policy.request import CallerKind
-from threelocks.policy.space import CALLER, CallerSpace, Const, Free, Part, Parts, Point, Space, View
+from threelocks.policy.space import CALLER, Binding, CallerSpace, Const, Free, Part, Parts, Point, Space, View
 from threelocks.policy.truth import Truth
 
 # --- expressions over texts -------------------------------------------------------------------------------------------
@@ -71,9 +71,13 @@ def atoms(expr: Expr) -> Iterable[Atom]:
 
 def text_matches(view: View, patterns: Glob) -> Expr:
     """An atom, or its truth where the view has no free segment."""
-    if any(isinstance(part, int) for part in view.parts):
+    if not _is_fixed(view):
         return Atom(view.parts, patterns)
     return TRUE if patterns.matches(view.spell(())) else FALSE
+
+
+def _is_fixed(view: View) -> bool:
+    return all(isinstance(part, str) for part in view.parts)
 
 
 def _settled(expr: Expr) -> bool | None:
@@ -167,8 +171,8 @@ def _no_variables(_: Variable) -> None:
 
 @dataclass(frozen=True, slots=True)
 class KeyLiteral:
-    """About a free condition key. A key with one value: it is absent and `absent`, or its value passes the test. A list
-    (`every` is not None): every element passes (true of an absent list), or some element does.
+    """About a free condition key: it is absent and `absent`, or its value passes the test. Of a list (`every` is not
+    None) every element passes, or some element does.
     """
 
     key: str
@@ -187,10 +191,10 @@ class KeyLiteral:
 
     def holds(self, point: Point) -> bool:
         values = point.keys.get((self.key, self.copy))
-        if self.every is not None:
-            results = [self.test.holds(value) for value in values or ()]
-            return all(results) if self.every else any(results)
-        return self.absent if values is None else self.test.holds(values[0])
+        if values is None:
+            return self.absent
+        results = (self.test.holds(value) for value in values)
+        return all(results) if self.every else any(results)
 
 
 Literal = ActionLiteral | TextLiteral | KeyLiteral
@@ -277,7 +281,8 @@ def _resource_literal(statement: Statement, reading: Reading) -> Iterable[Litera
     lookup = bracket(reading, negated=statement.not_resource)
     parsed = (parse_pattern(text, variables=statement.variables) for text in statement.resources)
     bound = tuple(p for p in (pattern.bind(lookup) for pattern in parsed) if p is not None)
-    if statement.not_resource and not reading.possible and len(bound) < len(statement.resources):
+    unresolved = len(bound) < len(statement.resources) or _may_lack(statement.resources, statement, reading.space)
+    if statement.not_resource and not reading.possible and unresolved:
         raise _NeverError  # a variable without a value may make the whole statement invalid
     view = reading.space.resource
     expr = text_matches(view, glob(bound))
@@ -295,11 +300,34 @@ def bracket(reading: Reading, *, negated: bool) -> Lookup:
             if binding.values is None:
                 return variable.default
             return binding.values[0] if len(binding.values) == 1 and not is_multivalued(variable.name) else None
-        if isinstance(binding, View) and not any(isinstance(part, int) for part in binding.parts):
+        if isinstance(binding, View) and _is_fixed(binding):
             return binding.spell(())
         return Wild.RUN if reading.possible != negated else None
 
     return value
+
+
+def _open_variables(texts: Iterable[str], statement: Statement, space: Space) -> Iterable[tuple[Variable, Binding]]:
+    """The variables in these patterns whose values the space leaves open."""
+    for text in texts:
+        for variable in parse_pattern(text, variables=statement.variables).variables:
+            binding = space.binding(variable.name)
+            if isinstance(binding, Free) or (isinstance(binding, View) and not _is_fixed(binding)):
+                yield variable, binding
+
+
+def _may_lack(texts: Iterable[str], statement: Statement, space: Space) -> bool:
+    """Whether some request of the space leaves a variable in these patterns without a value."""
+
+    def absent(binding: Binding) -> bool:
+        if isinstance(binding, View):
+            return binding.group in space.groups and space.groups[binding.group].optional
+        return isinstance(binding, Free) and not binding.required
+
+    return any(
+        (variable.default is None and absent(binding)) or is_multivalued(variable.name)
+        for variable, binding in _open_variables(texts, statement, space)
+    )
 
 
 # --- principals -------------------------------------------------------------------------------------------------------
@@ -377,11 +405,15 @@ def _spelled(parts: tuple[Part, ...], text: str) -> Expr:
 def _condition_literals(condition: Condition, statement: Statement, reading: Reading) -> Iterable[Literal]:
     operator = OPERATORS.get(condition.operator)
     binding = reading.space.binding(condition.key)
+    if isinstance(binding, View) and _is_fixed(binding):
+        binding = Const((binding.spell(()),))
     if operator is None:
         yield from _constant(reading.settle(Truth.MAYBE))
     elif isinstance(binding, Const):
         lookup = bracket(reading, negated=operator.negated)
         truth = conditions.holds(condition, binding.values, lookup, variables=statement.variables)
+        if binding.values is not None and _doubtful(condition, operator, statement, reading):
+            truth = Truth.MAYBE
         yield from _constant(reading.settle(truth))
     elif isinstance(binding, View):
         yield from _on_view(condition, operator, binding, statement, reading)
@@ -420,10 +452,22 @@ def _value_expr(condition: Condition, operator: Operator, view: View, statement:
     lookup = bracket(reading, negated=operator.negated)
     automaton, unsettled = conditions.compiled(condition, operator, lookup, variables=statement.variables)
     found = text_matches(view, automaton)
-    if unsettled is Truth.MAYBE and reading.possible != operator.negated:
+    doubtful = unsettled is Truth.MAYBE or _doubtful(condition, operator, statement, reading)
+    if doubtful and reading.possible != operator.negated:
         found = TRUE
     expr = Not(found) if operator.negated else found
     return All((text_matches(view, conditions.ARN_SHAPE), expr)) if operator.family is Family.ARN else expr
+
+
+def _doubtful(condition: Condition, operator: Operator, statement: Statement, reading: Reading) -> bool:
+    """Whether a wildcard in the place of an open variable says too little: where the variable may lack a value, which
+    leaves a negated operator unsettled; in an ARN, where its value may hold colons, which a wildcard does not cross.
+    """
+    if operator.family is Family.ARN and any(True for _ in _open_variables(condition.values, statement, reading.space)):
+        return True
+    if operator.family not in (Family.STRING, Family.ARN) or not operator.negated or reading.possible:
+        return False
+    return _may_lack(condition.values, statement, reading.space)
 
 
 _ELEMENT = View("", (0,))  # the one text of a condition key's value
@@ -444,12 +488,8 @@ def _on_free(
         yield KeyLiteral(key, copy, test, absent)
     elif not condition.quantifier:
         yield from _presence(key, copy, many=True, absent=absent, present=False)
-    elif condition.quantifier == "ForAllValues":
-        yield KeyLiteral(key, copy, test, absent=True, every=True)
-    elif absent:  # ForAnyValue with IfExists, read as possible: nothing is surely outside
-        return
     else:
-        yield KeyLiteral(key, copy, test, every=False)
+        yield KeyLiteral(key, copy, test, absent, every=condition.quantifier == "ForAllValues")
 
 
 def _presence(key: str, copy: int, *, many: bool, absent: bool, present: bool) -> Iterable[Literal]:
@@ -457,7 +497,7 @@ def _presence(key: str, copy: int, *, many: bool, absent: bool, present: bool) -
         yield from _constant(absent)
     else:
         test = Test(expr=TRUE if present else FALSE)
-        yield KeyLiteral(key, copy, test, absent=absent, every=absent if many else None)
+        yield KeyLiteral(key, copy, test, absent, every=False if many else None)
 
 
 def _test(condition: Condition, operator: Operator, statement: Statement, reading: Reading) -> Test:

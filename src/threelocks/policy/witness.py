@@ -238,24 +238,24 @@ class Search:
     def _solve(self, literals: list[KeyLiteral]) -> Answer:
         binding = self.space.binding(literals[0].key)
         assert isinstance(binding, Free)
-        if literals[0].every is not None:
-            return self._solve_list(literals, binding)
         if not binding.required and all(one.absent for one in literals):
             return None
+        if literals[0].every is not None:
+            return self._solve_list(literals, binding)
         value = self._one_value(literals, binding)
         return False if value is None else (value,)
 
     def _solve_list(self, literals: list[KeyLiteral], binding: Free) -> Answer:
         """A list needs one element for each literal that asks for some, and each element must meet all the others."""
         universal = [one for one in literals if one.every]
+        existential = [one for one in literals if not one.every]
         elements = []
-        for one in literals:
-            if not one.every:
-                element = self._one_value([one, *universal], binding)
-                if element is None:
-                    return False
-                elements.append(element)
-        return tuple(dict.fromkeys(elements)) or None
+        for asked in [[one, *universal] for one in existential] or [universal]:
+            element = self._one_value(asked, binding)
+            if element is None:
+                return False
+            elements.append(element)
+        return tuple(dict.fromkeys(elements))
 
     def _one_value(self, literals: list[KeyLiteral], binding: Free) -> str | None:
         tests = [one.test for one in literals]
