@@ -336,15 +336,13 @@ def _strengths(statement: Statement, request: Request, layer: Layer) -> Iterable
 
 
 def _strength(name: Name, statement: Statement, kind: CallerKind) -> Named:
-    """Users are named as exactly as sessions are, a root user by its account, and a unique id is its role or user.
+    """Users are named as exactly as sessions are, and a unique id is its role or user.
 
     Anyone with a condition on `aws:PrincipalArn` is as good as the session itself.
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html
     """
     named = _SAME_AS.get(name.named, name.named)
     if named is Named.IDENTITY and kind is CallerKind.USER:
-        return Named.SESSION
-    if named is Named.ACCOUNT and kind is CallerKind.ROOT:
         return Named.SESSION
     if named is Named.ANYONE and any(condition.key == "aws:principalarn" for condition in statement.conditions):
         return Named.SESSION
