@@ -121,6 +121,8 @@ def test_an_automaton_is_walked_letter_by_letter() -> None:
 def test_a_text_is_counted_in_utf16_units() -> None:
     assert utf16("aé") == "aé"
     assert utf16("\U0001f600") == "\ud83d\ude00"
+    assert utf16("\U00010000") == "\ud800\udc00"
+    assert utf16("\uffff") == "\uffff"
     assert utf16("\ud83d") == "\ud83d"
 
 

@@ -197,7 +197,10 @@ def test_11_across_accounts_every_layer_of_both_sides_must_allow(policies: dict[
     assert (decision.outcome, decision.layer) == (IMPLICIT, layer)
 
 
-@pytest.mark.parametrize("limit", [{"boundary": NOTHING}, {"session": (NOTHING,)}])
+@pytest.mark.parametrize(
+    "limit",
+    [{"boundary": NOTHING}, {"session": (NOTHING,)}, {"boundary": NOTHING, "session": (ALLOW_ALL,)}],
+)
 @pytest.mark.parametrize(
     ("caller", "named", "outcome"),
     [
