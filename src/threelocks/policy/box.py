@@ -155,6 +155,11 @@ class Test:
         truth = conditions.compare(self.condition, operator, value, _no_variables, variables=False)
         return (truth is Truth.YES or (self.possible and truth is Truth.MAYBE)) != self.negate
 
+    @property
+    def cost(self) -> int:
+        """Steps of the budget that `holds` takes."""
+        return 10 if self.condition is None else 5 + len(self.condition.values)
+
     def opposite(self) -> Test:
         return Test(self.expr, self.condition, self.possible, not self.negate)
 

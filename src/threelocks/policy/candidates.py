@@ -48,6 +48,22 @@ _ANY_TEXT = (
 )
 
 
+# Keys that AWS itself sets to true or false.
+# https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
+_BOOLEAN = frozenset(
+    {
+        *("aws:multifactorauthpresent", "aws:principalisawsservice", "aws:securetransport", "aws:viaawsservice"),
+        *("kms:bypasspolicylockoutsafetycheck", "kms:grantisforawsresource", "kms:multiregion"),
+    }
+)
+BOOLEANS = ("false", "true")
+
+
+def is_boolean(key: str) -> bool:
+    """Whether a key (in lower case) holds `true` or `false` whenever a request carries it."""
+    return key in _BOOLEAN
+
+
 def _may_hold_anything(key: str) -> bool:
     return key.startswith(_ANY_TEXT)
 
@@ -101,7 +117,7 @@ def _instant(seconds: float) -> str | None:
 
 
 def _booleans(_: list[str], __: Free) -> Iterable[str]:
-    return ("false", "true")
+    return BOOLEANS
 
 
 def _binaries(wanted: list[str], _: Free) -> Iterable[str]:

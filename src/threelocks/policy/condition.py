@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import Enum
+from functools import lru_cache
 from typing import TypeVar
 
 from threelocks.policy.document import Condition
@@ -279,6 +280,7 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
+@lru_cache(maxsize=4096)
 def parse_address(text: str) -> Address | None:
     """An address; an IPv4 address mapped into IPv6 is that IPv4 address."""
     if "%" in text:
@@ -294,6 +296,7 @@ def parse_address(text: str) -> Address | None:
 _NETWORK = re.compile(r"[0-9a-f:.]+(/\d{1,3})?", re.ASCII | re.IGNORECASE)
 
 
+@lru_cache(maxsize=4096)
 def parse_network(text: str) -> Network | None:
     """A CIDR block or a single address. An IPv6 block with host bits set never matches: None."""
     if not _NETWORK.fullmatch(text):

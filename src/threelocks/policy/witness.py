@@ -16,15 +16,19 @@ from threelocks.policy.box import (
     ACTION,
     ActionLiteral,
     All,
+    Atom,
     Box,
     Dimension,
+    Expr,
     KeyLiteral,
     Literal,
     Test,
     TextLiteral,
+    atoms,
 )
-from threelocks.policy.candidates import candidates
+from threelocks.policy.candidates import BOOLEANS, candidates, is_boolean
 from threelocks.policy.document import Condition
+from threelocks.policy.pattern import glob
 from threelocks.policy.space import TEXT, Free, Group, Point, Space
 from threelocks.policy.walk import Budget, UndecidedError, walk
 
@@ -78,7 +82,7 @@ class Search:
         waiting = [(by_dimension, tuple(sorted(avoid, key=lambda box: len(box.literals))))]
         while waiting:
             here, boxes = waiting.pop()
-            self.budget.spend(1 + len(boxes))
+            self.budget.spend(_NODE + len(boxes))
             point = self.pick(here)
             if point is None:
                 continue
@@ -259,26 +263,46 @@ class Search:
 
     def _one_value(self, literals: list[KeyLiteral], binding: Free) -> str | None:
         tests = [one.test for one in literals]
-        texts = All(tuple(expr for expr in (test.as_expr() for test in tests) if expr is not None))
-        others = [test for test in tests if test.condition is not None]
-        if not others:
-            found = walk(_VALUE, texts, self.budget)
-            return None if found is None else found[0]
         key = literals[0].key
-        tried = candidates(key, [test.condition for test in others if test.condition], binding)
-        for value in tried.values:
+        if is_boolean(key):
+            return self._first(BOOLEANS, tests)
+        texts = All(tuple(expr for expr in (test.as_expr() for test in tests) if expr is not None))
+        others = [test.condition for test in tests if test.condition is not None]
+        if not others:
+            return self._shortest(texts)
+        tried = candidates(key, others, binding)
+        value = self._first(tried.values, tests)
+        if value is not None or (tried.complete and not texts.of):
+            return value
+        value = self._first(self._instances(texts), tests)
+        if value is None and self._shortest(texts) is not None:
+            raise UndecidedError(f"`{key}` stands under operators of different families")
+        return value
+
+    def _first(self, values: Iterable[str], tests: list[Test]) -> str | None:
+        for value in values:
+            self.budget.spend(sum(test.cost for test in tests))
             if all(test.holds(value) for test in tests):
                 return value
-        if texts.of:
-            found = walk(_VALUE, texts, self.budget)
-            if found is None:
-                return None
-            raise UndecidedError(f"`{key}` stands under operators of different families")
-        if not tried.complete:
-            raise UndecidedError(f"`{key}` stands under operators of different families")
         return None
 
+    def _shortest(self, expr: Expr) -> str | None:
+        found = walk(_VALUE, expr, self.budget)
+        return None if found is None else found[0]
 
+    def _instances(self, expr: Expr) -> Iterator[str]:
+        """The shortest text of each pattern in an expression, within the expression: all its texts, where it lists
+        some without wildcards.
+        """
+        for atom in dict.fromkeys(atoms(expr)):
+            for pattern in atom.glob.patterns:
+                one = glob((pattern,), colonwise=atom.glob.colonwise, fold=atom.glob.fold)
+                found = self._shortest(All((expr, Atom(atom.parts, one))))
+                if found is not None:
+                    yield found
+
+
+_NODE = 20  # what it costs to pick a request that is known by parts, in steps of the budget
 _VALUE = Group((TEXT,))
 _ANY_DATE = Condition("DateGreaterThanEquals", "", if_exists=False, key="", values=("1970-01-01",))
 
