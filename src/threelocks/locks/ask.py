@@ -5,12 +5,12 @@ passes permitted? Each answer comes with a request that shows it, confirmed by t
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from threelocks.finding import Kind, Witness
 from threelocks.locks.terms import Required
-from threelocks.policy.authorize import Decision, Layer, Outcome, Policies, authorize
-from threelocks.policy.box import ActionLiteral, Box, Literal, Reading, boxes
+from threelocks.policy.authorize import Layer, Outcome, Policies, authorize
+from threelocks.policy.box import ActionLiteral, Box, KeyLiteral, Literal, Reading, boxes
 from threelocks.policy.document import Document, Effect, Statement
 from threelocks.policy.request import Request
 from threelocks.policy.space import Const, Free, Point, Space
@@ -32,20 +32,20 @@ class Layered:
     def documents(self) -> tuple[Document, ...]:
         return tuple(document for entry in self.needed for _, documents in entry for document in documents)
 
-    def gate(self, allows: Reading, denies: Reading) -> Gate:
-        return Gate(
-            tuple(self._boxes(entry, Effect.ALLOW, allows) for entry in self.needed),
-            tuple(box for entry in self.needed for box in self._boxes(entry, Effect.DENY, denies)),
-        )
+    def allows(self, reading: Reading) -> tuple[tuple[Box, ...], ...]:
+        return tuple(_boxes(entry, Effect.ALLOW, reading) for entry in self.needed)
 
-    @staticmethod
-    def _boxes(entry: Alternatives, effect: Effect, reading: Reading) -> tuple[Box, ...]:
-        return tuple(
-            box
-            for layer, documents in entry
-            for document in documents
-            for box in boxes((s for s in document.statements if s.effect is effect), layer, reading)
-        )
+    def denies(self, reading: Reading) -> tuple[Box, ...]:
+        return tuple(box for entry in self.needed for box in _boxes(entry, Effect.DENY, reading))
+
+
+def _boxes(entry: Alternatives, effect: Effect, reading: Reading) -> tuple[Box, ...]:
+    return tuple(
+        box
+        for layer, documents in entry
+        for document in documents
+        for box in boxes((s for s in document.statements if s.effect is effect), layer, reading)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,84 +65,119 @@ class Failure:
 
 def failures(required: Required, layered: Layered, budget: Budget) -> list[Failure]:
     """Every way in which a required request fails under these policies; empty: the lock is open to it."""
+    found: list[Failure] = []
     try:
-        return list(_failures(required, layered, budget))
+        # One by one, so that what was found stands even when the search is given up.
+        for failure in _failures(required, layered, budget):
+            found.append(failure)  # noqa: PERF402 - see above
     except UndecidedError as undecided:
-        return [_undecided(required, str(undecided))]
+        found.append(_undecided(required, str(undecided)))
+    return found
 
 
 def _failures(required: Required, layered: Layered, budget: Budget) -> Iterable[Failure]:
-    later = Search(required.later, budget)
-    if later.failing(required.must, [_open_gate(layered, required.later, 1)]) is None:
+    question = _Question(required, layered, Search(required.space, budget), Search(required.later, budget))
+    strict = question.gate(required.later, sure=True, copy=1)
+    if question.later.failing(required.must, [strict]) is None:
         return
-    now = Search(required.space, budget)
-    gate = _open_gate(layered, required.space, 0)
-    found = False
-    for number, layer in enumerate(gate.layers):
-        point = now.shut(required.must, Gate((layer,)))
-        if point is not None:
-            found = True
-            yield _shut(required, layered, point, layered.needed[number][0][0])
-    point = now.shut(required.must, Gate((), gate.denies))
-    if point is not None:
-        found = True
-        yield _shut(required, layered, point, None)
-    if not found and (point := now.shut(required.must, gate)) is not None:
-        yield _shut(required, layered, point, None)
-    yield from _risks(required, layered, later)
-
-
-def _open_gate(layered: Layered, space: Space, copy: int) -> Gate:
-    """For open: only sure Allows count, and every possible Deny."""
-    return layered.gate(Reading(space, possible=False, copy=copy), Reading(space, possible=True, copy=copy))
-
-
-def _shut(required: Required, layered: Layered, point: Point, layer: Layer | None) -> Failure:
-    """A shut request, explained by the plain evaluator. `layer`: the one that lacks an Allow, else a Deny decides."""
-    request = point.request(required.space)
-    decision = authorize(request, layered.policies)
-    denied = layer is None
-    if decision.outcome is Outcome.ALLOWED:
-        return _undecided(required, "the search and the evaluator disagree about a request: please report this")
-    if decision.outcome is Outcome.UNKNOWN:
-        witness = as_witness(request, required.space, layered, unsettled=True)
-        reason = "whether it passes rests on behaviour that AWS does not document"
-        return Failure(required, Kind.UNREAD, denied, decision.layer, decision.statements, witness, reason)
-    statements = _denying(decision) if denied else ()
-    deciding = next((answer.layer for answer in decision.layers if answer.denying), layer) if denied else layer
-    witness = as_witness(request, required.space, layered)
-    return Failure(required, Kind.SHUT, denied, deciding, statements, witness)
-
-
-def _denying(decision: Decision) -> tuple[Statement, ...]:
-    return tuple(statement for answer in decision.layers for statement in answer.denying)
-
-
-def _risks(required: Required, layered: Layered, later: Search) -> Iterable[Failure]:
-    """A request that passes in one environment (2) and fails in another (1), perhaps at a later time."""
-    passes = _open_gate(layered, required.space, 2)
-    fails = _open_gate(layered, required.later, 1)
-    for box in passes.allowing():
-        point = later.failing((*required.must, *box.literals), [fails], passes.denies)
-        if point is not None:
-            request = point.request(required.later, copy=1)
-            decision = authorize(request, layered.policies)
-            if decision.outcome is Outcome.ALLOWED:
-                yield _undecided(required, "the search and the evaluator disagree about a request: please report this")
-                return
-            denied = bool(_denying(decision))
-            statements = _denying(decision) or _depending(layered)
-            unsettled = decision.outcome is Outcome.UNKNOWN
-            witness = as_witness(request, required.later, layered, unsettled=unsettled)
-            yield Failure(required, Kind.RISK, denied, decision.layer, statements, witness)
+    settled = [*question.shut(sure=False), *question.risk(sure=False)]
+    yield from settled
+    # What fails only when the unsettled is read against the share: said once, and never as if it were certain.
+    for failure in (*question.shut(sure=True), *question.risk(sure=True)):
+        if failure.kind is Kind.UNREAD or not settled:
+            yield replace(failure, kind=Kind.UNREAD, reason=failure.reason or _UNSETTLED)
             return
 
 
-def _depending(layered: Layered) -> tuple[Statement, ...]:
-    """Allows that hang on a condition: one of them lets the request through elsewhere."""
-    return tuple(
-        s for document in layered.documents for s in document.statements if s.effect is Effect.ALLOW and s.conditions
-    )
+_UNSETTLED = "that rests on behaviour that AWS does not document"
+_DISAGREE = "the search and the evaluator disagree about a request: please report this"
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """One required space, asked of one lock's policies. Read as `sure`, only sure Allows count and every possible Deny;
+    else every possible Allow, and only sure Denies.
+    """
+
+    required: Required
+    layered: Layered
+    now: Search
+    later: Search
+
+    def gate(self, space: Space, *, sure: bool, copy: int = 0) -> Gate:
+        allows, denies = Reading(space, possible=not sure, copy=copy), Reading(space, possible=sure, copy=copy)
+        return Gate(self.layered.allows(allows), self.layered.denies(denies))
+
+    def shut(self, *, sure: bool) -> Iterable[Failure]:
+        """Requests that fail in every environment: by each layer that does not allow, by Denies, or by all together."""
+        must, gate, found = self.required.must, self.gate(self.required.space, sure=sure), False
+        for number, layer in enumerate(gate.layers):
+            point = self.now.shut(must, Gate((layer,)))
+            if point is not None:
+                found = True
+                yield self._lacking(point, self.layered.needed[number][0][0])
+        point = self.now.shut(must, Gate((), gate.denies))
+        if point is None and not found:
+            point = self.now.shut(must, gate)
+        if point is not None:
+            yield self._denied(point, gate)
+
+    def risk(self, *, sure: bool) -> Iterable[Failure]:
+        """A request that passes in one environment (2) and fails in another (1), perhaps at a later time."""
+        passes = self.gate(self.required.space, sure=not sure, copy=2)
+        fails = self.gate(self.required.later, sure=sure, copy=1)
+        for box in passes.allowing():
+            point = self.later.failing((*self.required.must, *box.literals), [fails], passes.denies)
+            if point is not None:
+                yield self._at_risk(point, box)
+                return
+
+    def _lacking(self, point: Point, layer: Layer) -> Failure:
+        return self._failure(point.request(self.required.space), Kind.SHUT, layer=layer)
+
+    def _denied(self, point: Point, gate: Gate) -> Failure:
+        """Denied in this environment, or else in each in which it would be allowed."""
+        failure = self._failure(point.request(self.required.space), Kind.SHUT)
+        if failure.denied or failure.kind is not Kind.SHUT:
+            return failure
+        denies = [box for box in gate.denies if _holds_somewhere(box, self.required.space, point)]
+        statements = tuple(box.statement for box in denies if box.statement)
+        layer = denies[0].layer if denies else failure.layer
+        return replace(failure, denied=bool(denies), layer=layer, statements=statements)
+
+    def _at_risk(self, point: Point, passed: Box) -> Failure:
+        """`passed`: the Allow that lets the request through in the other environment."""
+        failure = self._failure(point.request(self.required.later, copy=1), Kind.RISK)
+        return (
+            failure if failure.statements or not passed.statement else replace(failure, statements=(passed.statement,))
+        )
+
+    def _failure(self, request: Request, kind: Kind, *, layer: Layer | None = None) -> Failure:
+        """A failing request as the plain evaluator explains it. `layer`: the one that is known not to allow it."""
+        decision = authorize(request, self.layered.policies)
+        if decision.outcome is Outcome.ALLOWED:
+            return _undecided(self.required, _DISAGREE)
+        unsettled = decision.outcome is Outcome.UNKNOWN
+        denying = () if layer else tuple((a.layer, statement) for a in decision.layers for statement in a.denying)
+        return Failure(
+            self.required,
+            Kind.UNREAD if unsettled else kind,
+            denied=bool(denying),
+            layer=denying[0][0] if denying else layer or decision.layer,
+            statements=tuple(s for _, s in denying) or (decision.statements if unsettled else ()),
+            witness=as_witness(request, self.required.later, self.layered, unsettled=unsettled),
+            reason=_UNSETTLED if unsettled else "",
+        )
+
+
+def _holds_somewhere(box: Box, space: Space, point: Point) -> bool:
+    """Whether a box may hold the request in some environment."""
+    return all(literal.holds(point) for literal in box.literals if not _of_environment(literal, space))
+
+
+def _of_environment(literal: Literal, space: Space) -> bool:
+    binding = space.binding(literal.key) if isinstance(literal, KeyLiteral) else None
+    return isinstance(binding, Free) and not binding.chosen
 
 
 def _undecided(required: Required, reason: str) -> Failure:
@@ -157,42 +192,68 @@ class Escape:
     """Requests beyond what is permitted: the first found, and every action for which there is one."""
 
     actions: tuple[str, ...]
-    witness: Witness
+    witness: Witness  # `unsettled`: whether they pass at all rests on what AWS does not document
     layer: Layer | None
     statements: tuple[Statement, ...]
 
 
 def escapes(
-    space: Space, must: Sequence[Literal], layered: Layered, permitted: Sequence[Box], budget: Budget
-) -> Escape | None:
-    """Whether a request of the space that meets `must` passes without being permitted. Raises UndecidedError.
-
-    For wide, every possible Allow counts, and only sure Denies.
+    space: Space, must: Sequence[Literal], layered: Layered, permitted: Sequence[Statement], budget: Budget
+) -> list[Escape]:
+    """Requests of the space that meet `must` and pass without being permitted: at most one for each layer that lets
+    them pass, and for each of surely and perhaps. Raises UndecidedError.
     """
     search = Search(space, budget)
-    gate = layered.gate(Reading(space, possible=True), Reading(space, possible=False))
-    first: tuple[Request, Decision] | None = None
-    actions: list[str] = []
+    found: list[Escape] = []
     left = frozenset(space.actions)
+    for sure in (True, False):
+        allows = layered.allows(Reading(space, possible=not sure))
+        if not all(allows):
+            continue  # some layer lets nothing pass
+        denies = layered.denies(Reading(space, possible=sure))
+        avoid = boxes(permitted, Layer.RESOURCE_POLICY, Reading(space, possible=True))
+        for layer in dict.fromkeys(box.layer for box in allows[0]):
+            gate = Gate((tuple(box for box in allows[0] if box.layer is layer), *allows[1:]), denies)
+            points = list(_escaping(search, must, gate, avoid, left))
+            if points:
+                found.append(_escape(space, layered, layer, points))
+        left -= {action for escape in found for action in escape.actions}
+    return found
+
+
+def _escaping(
+    search: Search, must: Sequence[Literal], gate: Gate, permitted: Sequence[Box], actions: frozenset[str]
+) -> Iterable[Point]:
+    """One point for each of these actions that escapes."""
+    left = actions
     while left:
         point = search.passing((*must, ActionLiteral(left)), gate, permitted)
         if point is None:
-            break
-        actions.append(point.action)
+            return
+        yield point
         left -= {point.action}
-        if first is None:
-            request = point.request(space)
-            first = request, authorize(request, layered.policies)
-    if first is None:
-        return None
-    request, decision = first
+        # What one action may do, others often may as well: ask before searching again.
+        for action in sorted(left):
+            other = replace(point, action=action)
+            if _passes(other, gate) and not any(box.holds(other) for box in permitted):
+                yield other
+                left -= {action}
+
+
+def _passes(point: Point, gate: Gate) -> bool:
+    allowed = all(any(box.holds(point) for box in layer) for layer in gate.layers)
+    return allowed and not any(box.holds(point) for box in gate.denies)
+
+
+def _escape(space: Space, layered: Layered, layer: Layer | None, points: Sequence[Point]) -> Escape:
+    request = points[0].request(space)
+    decision = authorize(request, layered.policies)
     if decision.outcome in (Outcome.EXPLICITLY_DENIED, Outcome.IMPLICITLY_DENIED):
-        raise UndecidedError("the search and the evaluator disagree about a request: please report this")
-    allowing = [(a.layer, s) for a in decision.layers for s in a.allowing]
+        raise UndecidedError(_DISAGREE)
+    statements = tuple(s for answer in decision.layers if answer.layer is layer for s in answer.allowing)
     unsettled = decision.outcome is Outcome.UNKNOWN
     witness = as_witness(request, space, layered, absences=False, unsettled=unsettled)
-    layer = allowing[0][0] if allowing else None
-    return Escape(tuple(sorted(actions)), witness, layer, tuple(statement for _, statement in allowing))
+    return Escape(tuple(sorted(point.action for point in points)), witness, layer, statements)
 
 
 def as_witness(

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from functools import partial
 
-from threelocks.contract import BucketKeys
+from threelocks.contract import BucketKeys, Contract
 from threelocks.finding import Finding, Kind, Lock, Remedy
 from threelocks.locks.ask import Layered
-from threelocks.locks.case import Case, Parsed, parse, unread, unreadable
-from threelocks.locks.findings import About, named_actions, open_findings
+from threelocks.locks.case import About, Case, Parsed, parse, premise, unread
+from threelocks.locks.findings import open_findings
+from threelocks.locks.narrow import unknown_actions
 from threelocks.locks.remedy import bucket_policy_commands, mend_bucket, mend_bucket_ghost
-from threelocks.locks.resource_policy import Target, as_ghosts, narrow_findings
+from threelocks.locks.resource_policy import Guarded, Target, as_ghosts, is_service, narrow_findings
 from threelocks.locks.terms import at_present
 from threelocks.observation import (
     Absent,
@@ -41,16 +43,14 @@ def judge_bucket(case: Case, bucket: BucketObservation) -> list[Finding]:
         *(bucket.region, bucket.policy, bucket.policy_is_public, bucket.block, bucket.account_block),
         *(bucket.encryption, bucket.ownership, bucket.acl, bucket.requester_pays),
     )
-    findings = [unread(about.lock, about.account, about.resource, source) for source in unreadable(sources)]
+    findings = unread(case, about, sources)
     findings += _elsewhere(about, case, bucket.region)
     findings += _encryption(about, case, bucket.encryption)
     if isinstance(bucket.policy, Unreadable):
         return findings
-    parsed = parse(about.lock, about.account, about.resource, _documents(bucket.policy))
+    parsed = parse(about, _documents(bucket.policy))
     findings += parsed.findings
-    if not parsed.whole:
-        return findings
-    return findings + _policy_findings(about, case, bucket, parsed)
+    return findings + _policy_findings(about, case, bucket, parsed) if parsed.whole else findings
 
 
 def _documents(policy: Source[str]) -> Iterable[tuple[str, NamedPolicy]]:
@@ -64,36 +64,30 @@ def _policy_findings(about: About, case: Case, bucket: BucketObservation, parsed
         needed=(((Layer.RESOURCE_POLICY, parsed.documents),),),
         policies=Policies(resource=parsed.documents, restrict_public=cut_off),
     )
-    remedy = partial(mend_bucket, case.contract)
-    opened = open_findings(case, about, layered, _S3_ACTIONS, remedy)
-    findings = as_ghosts(opened, parsed.documents, "bucket", mend_bucket_ghost(case.contract))
+    opened = open_findings(case, about, layered, _S3_ACTIONS, partial(mend_bucket, case.contract))
+    findings = as_ghosts(opened, parsed.documents, "bucket", partial(mend_bucket_ghost, case.contract))
+    guarded = Guarded("bucket", layered, _targets(case, parsed), _narrowing(case))
     if cut_off:
-        # Nobody outside the owner's account gets in, so nothing is wide but for AWS services.
-        return [*findings, _public_block(about, case)]
-    return findings + narrow_findings(case, about, "bucket", layered, _targets(case, parsed), _narrowing(case))
+        # Nobody outside the owner's account gets in but AWS services. That `*` may stand for them, too, goes without
+        # saying beside the public statement.
+        services = narrow_findings(case, about, guarded, asked=is_service)
+        return [*findings, _public_block(about, case), *(one for one in services if one.kind is Kind.WIDE)]
+    return findings + narrow_findings(case, about, guarded)
 
 
 def _targets(case: Case, parsed: Parsed) -> tuple[Target, ...]:
-    contract = case.contract
+    """The bucket, and every object in it."""
+    bucket, owner = case.contract.bucket_arn, case.contract.owner.account
     keys: dict[str, Binding] = {
-        "aws:resourceaccount": Const((contract.owner.account,)),
-        "s3:resourceaccount": Const((contract.owner.account,)),
+        "aws:resourceaccount": Const((owner,)),
+        "s3:resourceaccount": Const((owner,)),
         **at_present(case),
     }
-    spelled = named_actions((), parsed.documents, "s3")
-    known = {action.lower() for action in (*BUCKET_ACTIONS, *OBJECT_ACTIONS)}
-    further = tuple(action for action in spelled if action.lower() not in known)
-    owner = contract.owner.account
-    View(RESOURCE, (f"{contract.bucket_arn}/", 0))
+    further = unknown_actions((*BUCKET_ACTIONS, *OBJECT_ACTIONS), parsed.documents)
+    itself, objects = View(RESOURCE, (bucket,)), View(RESOURCE, (f"{bucket}/", 0))
     return (
-        Target(View(RESOURCE, (contract.bucket_arn,)), owner, Group(()), (*BUCKET_ACTIONS, *further), keys),
-        Target(
-            View(RESOURCE, (f"{contract.bucket_arn}/", 0)),
-            owner,
-            Group((OBJECT_KEY,)),
-            (*OBJECT_ACTIONS, *further),
-            keys,
-        ),
+        Target(itself, owner, Group(()), (*BUCKET_ACTIONS, *further), keys),
+        Target(objects, owner, Group((OBJECT_KEY,)), (*OBJECT_ACTIONS, *further), keys),
     )
 
 
@@ -124,24 +118,19 @@ def _restricts(block: Source[PublicAccessBlock]) -> bool:
 
 
 def _public_block(about: About, case: Case) -> Finding:
-    contract = case.contract
-    return Finding(
-        code="bucket.public-block",
-        kind=Kind.SHUT,
-        lock=about.lock,
-        account=about.account,
-        resource=about.resource,
-        principal=contract.role,
-        actions=tuple(sorted(action for action in contract.actions if action.startswith("s3:"))),
-        detail="the bucket policy is public, and RestrictPublicBuckets then cuts off every other account",
-        remedy=Remedy(
-            about.account,
-            "Remove the public statement (Principal * without a limiting condition) from the bucket policy. Do not "
-            "switch RestrictPublicBuckets off.",
-            None,
-            bucket_policy_commands(contract),
-        ),
+    remedy = Remedy(
+        about.account,
+        "Remove the public statement (Principal * without a limiting condition) from the bucket policy. Do not switch "
+        "RestrictPublicBuckets off.",
+        None,
+        bucket_policy_commands(case.contract),
     )
+    detail = "the bucket policy is public, and RestrictPublicBuckets then cuts off every other account"
+    return about.finding("bucket.public-block", Kind.SHUT, case.contract.role, _agreed_actions(case), detail, remedy)
+
+
+def _agreed_actions(case: Case) -> list[str]:
+    return [action for action in case.contract.actions if action in _S3_ACTIONS]
 
 
 # --- the bucket itself ------------------------------------------------------------------------------------------------
@@ -149,28 +138,21 @@ def _public_block(about: About, case: Case) -> Finding:
 
 def _missing(about: About, case: Case) -> Finding:
     name = case.contract.bucket.name
-    return Finding(
-        code="bucket.missing",
-        kind=Kind.SHUT,
-        lock=about.lock,
-        account=about.account,
-        resource=about.resource,
-        principal=case.contract.role,
-        actions=tuple(sorted(action for action in case.contract.actions if action.startswith("s3:"))),
-        detail=f"the bucket {name} does not exist in account {about.account}",
-        remedy=Remedy(
-            about.account,
-            f"Create {name} again in account {about.account} and restore its policy and data, or withdraw the "
-            "contract. Until then anybody may take the name.",
-        ),
+    remedy = Remedy(
+        about.account,
+        f"Create {name} again in account {about.account} and restore its policy and data, or withdraw the contract. "
+        "Until then anybody may take the name.",
     )
+    detail = f"the bucket {name} does not exist in account {about.account}"
+    return about.finding("bucket.missing", Kind.SHUT, case.contract.role, _agreed_actions(case), detail, remedy)
 
 
 def _elsewhere(about: About, case: Case, region: Source[str]) -> Iterable[Finding]:
     agreed = case.contract.bucket.region
     if isinstance(region, Found) and region.value != agreed:
-        yield _premise(
+        yield premise(
             about,
+            "bucket.region",
             f"the bucket is in {region.value}, but the contract says {agreed}: Decrypt comes through another region",
             Remedy(about.account, f"Correct bucket.region in the contract to {region.value}, in both accounts."),
         )
@@ -192,66 +174,41 @@ def _encryption(about: About, case: Case, source: Source[Encryption]) -> Iterabl
             "objects may be encrypted with another key"
         )
         yield _default_encryption(about, case, "bucket.not-encrypted-as-agreed", Kind.RISK, detail)
-    elif not _is_key(encryption.key, contract.key):
+    elif not _is_key(encryption.key, contract):
         named = f"the key {encryption.key}" if encryption.key else "the AWS managed key aws/s3, which cannot be shared"
         detail = f"new objects are encrypted with {named}, not with the agreed key: the role cannot read them"
         yield _default_encryption(about, case, "bucket.wrong-encryption", Kind.SHUT, detail)
     agreed = contract.premises.bucket_keys
     if agreed is not BucketKeys.BOTH and encryption.bucket_key != (agreed is BucketKeys.ON):
         state = "on" if encryption.bucket_key else "off"
-        yield _premise(
+        yield premise(
             about,
+            "premises.bucket_keys",
             f"S3 Bucket Keys are {state}, but the contract says `{agreed}`: new objects carry another context",
             Remedy(about.account, f"Switch S3 Bucket Keys to `{agreed}`, or agree on `both` in the contract."),
         )
 
 
-def _is_key(configured: str, agreed: str) -> bool:
-    """Whether what default encryption names is the agreed key: by ARN, or by key id within the bucket's own account."""
-    arn = Arn.parse(agreed)
-    return configured in (agreed, arn.resource.removeprefix("key/"))
+def _is_key(configured: str, contract: Contract) -> bool:
+    """Whether default encryption names the agreed key: by ARN, or by the id of a key in the bucket's own account."""
+    key_id = Arn.parse(contract.key).resource.removeprefix("key/")
+    return configured == contract.key or (configured == key_id and contract.key_account == contract.owner.account)
 
 
 def _default_encryption(about: About, case: Case, code: str, kind: Kind, detail: str) -> Finding:
     contract = case.contract
-    rule = (
-        '{"Rules":[{"ApplyServerSideEncryptionByDefault":{"SSEAlgorithm":"aws:kms","KMSMasterKeyID":"'
-        f'{contract.key}"'
-        "}}]}"
+    rule: dict[str, object] = {
+        "ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": contract.key}
+    }
+    if contract.premises.bucket_keys is not BucketKeys.BOTH:
+        rule["BucketKeyEnabled"] = contract.premises.bucket_keys is BucketKeys.ON
+    command = (
+        f"aws s3api put-bucket-encryption --bucket {contract.bucket.name} --expected-bucket-owner "
+        f"{contract.owner.account} --server-side-encryption-configuration '{json.dumps({'Rules': [rule]})}'"
     )
-    return Finding(
-        code=code,
-        kind=kind,
-        lock=about.lock,
-        account=about.account,
-        resource=about.resource,
-        principal=contract.role,
-        actions=("s3:GetObject",),
-        detail=detail,
-        remedy=Remedy(
-            about.account,
-            "Set the bucket's default encryption to the agreed key again; objects written meanwhile keep theirs and "
-            "must be copied over themselves.",
-            None,
-            (
-                (
-                    f"aws s3api put-bucket-encryption --bucket {contract.bucket.name} --expected-bucket-owner "
-                    f"{contract.owner.account} --server-side-encryption-configuration '{rule}'"
-                ),
-            ),
-        ),
+    sentence = (
+        "Set the bucket's default encryption to the agreed key again; objects written meanwhile keep theirs and must "
+        "be copied over themselves."
     )
-
-
-def _premise(about: About, detail: str, remedy: Remedy) -> Finding:
-    return Finding(
-        code="premise.false",
-        kind=Kind.SHUT,
-        lock=Lock.PREMISE,
-        account=about.account,
-        resource=about.resource,
-        principal="the contract",
-        actions=(),
-        detail=detail,
-        remedy=remedy,
-    )
+    remedy = Remedy(about.account, sentence, None, (command,))
+    return about.finding(code, kind, contract.role, ("s3:GetObject",), detail, remedy)

@@ -4,17 +4,17 @@ hides no other.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from threelocks.finding import Scope
 from threelocks.locks.case import Case
-from threelocks.locks.terms import CALLER_GROUP, not_by_a_service, reader
-from threelocks.policy.arn import Arn
+from threelocks.locks.terms import CALLER_GROUP, not_by_a_service, organization, reader
 from threelocks.policy.box import Atom, Literal, Not, TextLiteral
-from threelocks.policy.document import Document, PrincipalType
+from threelocks.policy.document import Document, Effect, PrincipalType, Statement
 from threelocks.policy.pattern import glob, literal
-from threelocks.policy.principal import parse_name
+from threelocks.policy.principal import CLOUDFRONT, Name, parse_name
 from threelocks.policy.request import CallerKind
 from threelocks.policy.space import (
     ABSENT,
@@ -27,8 +27,8 @@ from threelocks.policy.space import (
     UNIQUE_ID,
     Binding,
     CallerSpace,
-    Const,
     Group,
+    View,
 )
 
 STRANGERS, ANYONE, SERVICES = "other accounts", "anyone, without credentials", "an AWS service"
@@ -49,42 +49,67 @@ class CallerClass:
         """Condition keys that these callers fix."""
         keys = self.space.keys()
         if self.space.kind is CallerKind.SERVICE:
-            return {**keys, "aws:principalorgid": ABSENT, "aws:principalorgpaths": ABSENT}
+            return {**keys, **_OF_NO_ORGANIZATION}
         keys |= not_by_a_service()
         if self.space.kind is CallerKind.ANONYMOUS:
-            return {**keys, "aws:principalorgid": ABSENT, "aws:principalorgpaths": ABSENT, "aws:tokenissuetime": ABSENT}
-        organization = case.contract.premises.consumer_organization
-        if organization and self.space.account == case.contract.consumer.account:
-            keys["aws:principalorgid"] = Const((organization,))
+            return {**keys, **_OF_NO_ORGANIZATION, "aws:tokenissuetime": ABSENT, "kms:calleraccount": ABSENT}
+        keys["kms:calleraccount"] = View(CALLER, (self.space.account,))
+        if self.space.account == case.contract.consumer.account:
+            keys |= organization(case.contract)
         return keys
 
 
+_OF_NO_ORGANIZATION: dict[str, Binding] = {"aws:principalorgid": ABSENT, "aws:principalorgpaths": ABSENT}
+
+
 def classes(case: Case, holder: str, documents: Iterable[Document]) -> list[CallerClass]:
-    """The reader, the rest of its account, every other account that the policies name, all further accounts, anybody
-    without credentials, and AWS services. The holder's own principals may do what they like: its account is left out.
+    """The reader, the rest of its account, every other account that an Allow names, all further accounts, anybody
+    without credentials, CloudFront's identities, and AWS services. The holder's own principals may do what they like:
+    its account is left out, as is the owner's.
     """
-    partition = Arn.parse(case.contract.role).partition
-    consumer = case.contract.consumer.account
+    allowing = [s for document in documents for s in document.statements if s.effect is Effect.ALLOW]
+    consumer, role = case.contract.consumer.account, reader(case)
     home = {holder, case.contract.owner.account}
-    found = [CallerClass(case.contract.role, reader(case), CALLER_GROUP, scope=Scope.SHARE, is_reader=True)]
-    found += [*_account(consumer, partition, but=reader(case), scope=Scope.SHARE)]
-    named = _accounts(documents) - {consumer, *home}
-    for account in sorted(named):
-        found += _account(account, partition)
-    found += _strangers(partition, known=sorted({consumer, *home, *named}))
-    found.append(CallerClass(ANYONE, CallerSpace(CallerKind.ANONYMOUS), Group(())))
-    found.append(CallerClass(SERVICES, CallerSpace(CallerKind.SERVICE, name=0), Group((SERVICE_NAME,))))
+    named = sorted(_accounts(allowing) - {consumer, *home})
+    return [
+        CallerClass(case.contract.role, role, CALLER_GROUP, scope=Scope.SHARE, is_reader=True),
+        *_account(consumer, case.partition, but=role, scope=Scope.SHARE),
+        *(one for account in named for one in _account(account, case.partition)),
+        *_strangers(case.partition, known=sorted({consumer, *home, *named})),
+        *_cloudfront(allowing, case.partition),
+        CallerClass(ANYONE, CallerSpace(CallerKind.ANONYMOUS), Group(())),
+        CallerClass(SERVICES, CallerSpace(CallerKind.SERVICE, name=0), Group((SERVICE_NAME,))),
+    ]
+
+
+_IN_CONDITIONS = ("aws:principalaccount", "aws:principalarn", "kms:calleraccount")
+_ACCOUNT_ID = re.compile(r"(?<!\d)\d{12}(?!\d)")
+
+
+def _accounts(allowing: Iterable[Statement]) -> set[str]:
+    """Accounts that these statements name, as principals or in conditions on who the principal is."""
+    found: set[str] = set()
+    for statement in allowing:
+        found |= {name.account for name in _names(statement) if _ACCOUNT_ID.fullmatch(name.account)}
+        values = [value for c in statement.conditions if c.key in _IN_CONDITIONS for value in c.values]
+        found |= {account for value in values for account in _ACCOUNT_ID.findall(value)}
     return found
 
 
-def _accounts(documents: Iterable[Document]) -> set[str]:
-    return {
-        name.account
-        for document in documents
-        for statement in document.statements
-        for entry in statement.principals or ()
-        if entry.type is PrincipalType.AWS and (name := parse_name(entry)).account
-    }
+def _names(statement: Statement) -> Iterable[Name]:
+    return (parse_name(entry) for entry in statement.principals or () if entry.type is PrincipalType.AWS)
+
+
+def _cloudfront(allowing: Iterable[Statement], partition: str) -> list[CallerClass]:
+    """Each origin access identity of CloudFront that an Allow names: what it may read, a distribution may publish.
+
+    https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/private-content-restricting-access-to-s3.html
+    """
+    identities = {name.name for s in allowing for name in _names(s) if name.account == CLOUDFRONT}
+    return [
+        CallerClass(identity, CallerSpace(CallerKind.USER, CLOUDFRONT, name=identity, partition=partition), Group(()))
+        for identity in sorted(identities)
+    ]
 
 
 _ROLES = Group((PATH, UNIQUE_ID, NAME, SESSION_NAME))
@@ -109,11 +134,13 @@ def _account(
 
 
 def _strangers(partition: str, known: list[str]) -> list[CallerClass]:
-    """Roles and users of every account that nobody names."""
+    """Roles, users and root users of every account that nobody names."""
     unknown = TextLiteral(CALLER, Not(Atom((0,), glob(tuple(literal(account) for account in known)))))
     roles = CallerSpace(CallerKind.ROLE_SESSION, 0, 1, 3, 4, 2, partition=partition)
     users = CallerSpace(CallerKind.USER, 0, 1, 3, "", 2, partition=partition)
+    roots = CallerSpace(CallerKind.ROOT, 0, partition=partition)
     return [
         CallerClass(STRANGERS, roles, Group((ACCOUNT, *_ROLES.segments)), (unknown,)),
         CallerClass(STRANGERS, users, Group((ACCOUNT, *_USERS.segments)), (unknown,)),
+        CallerClass(STRANGERS, roots, Group((ACCOUNT,)), (unknown,)),
     ]

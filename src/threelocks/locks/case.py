@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from threelocks.contract import Contract
-from threelocks.finding import Finding, Kind, Lock, Remedy, StatementRef
+from threelocks.finding import Finding, Kind, Lock, Remedy, Scope, StatementRef, Witness
 from threelocks.observation import NamedPolicy, Observation, Source, Unreadable
+from threelocks.policy.arn import Arn
 from threelocks.policy.document import Document, DocumentError, Statement, parse_document
 from threelocks.policy.witness import Budget
 
@@ -22,47 +23,103 @@ class Case:
     facts: Mapping[str, str]
     budget: Budget = field(default_factory=Budget)
 
+    @property
+    def partition(self) -> str:
+        return Arn.parse(self.contract.role).partition
+
 
 # How a lock is called at the start of its findings' codes, and among people.
-AREA = {Lock.IDENTITY_POLICY: "identity", Lock.BUCKET_POLICY: "bucket", Lock.KEY_POLICY: "key", Lock.CEILING: "ceiling"}
+_AREA = {
+    Lock.IDENTITY_POLICY: "identity",
+    Lock.BUCKET_POLICY: "bucket",
+    Lock.KEY_POLICY: "key",
+    Lock.CEILING: "ceiling",
+}
 
 
-def unread(lock: Lock, account: str, resource: str, source: Unreadable) -> Finding:
-    """AWS did not answer: nothing is known of this source, and the finding says what would let us read it."""
+@dataclass(frozen=True, slots=True)
+class About:
+    """Which lock a finding is about, who holds it, and on what."""
+
+    lock: Lock
+    account: str
+    resource: str
+    name: str  # among people: "the bucket policy"
+
+    @property
+    def area(self) -> str:
+        return _AREA[self.lock]
+
+    def finding(
+        self,
+        code: str,
+        kind: Kind,
+        principal: str,
+        actions: Iterable[str],
+        detail: str,
+        remedy: Remedy,
+        *,
+        lock: Lock | None = None,
+        scope: Scope = Scope.SHARE,
+        witness: Witness | None = None,
+        statements: Iterable[Statement] = (),
+    ) -> Finding:
+        """A finding on this lock; `lock` only where it belongs to another (a premise)."""
+        return Finding(
+            code=code,
+            kind=kind,
+            lock=lock or self.lock,
+            account=self.account,
+            resource=self.resource,
+            principal=principal,
+            actions=tuple(sorted(set(actions))),
+            detail=detail,
+            scope=scope,
+            witness=witness,
+            statements=tuple(StatementRef(s.document, s.index, s.sid, s.text) for s in dict.fromkeys(statements)),
+            remedy=remedy,
+        )
+
+
+def premise(about: About, name: str, detail: str, remedy: Remedy) -> Finding:
+    """The contract takes something for granted that does not hold. `name`: the field that says so."""
+    return about.finding("premise.false", Kind.SHUT, name, (), detail, remedy, lock=Lock.PREMISE)
+
+
+# --- what could not be read -------------------------------------------------------------------------------------------
+
+WATCHDOG = "the watchdog"
+
+
+def unread(case: Case, about: About, sources: Iterable[Source[object]]) -> list[Finding]:
+    """A finding for each source that AWS did not answer for, each operation once: nothing is known of it."""
+    failed = {source.operation: source for source in sources if isinstance(source, Unreadable)}
+    return [_unread(case, about, source) for source in failed.values()]
+
+
+def _unread(case: Case, about: About, source: Unreadable) -> Finding:
     if source.permission:
         detail = f"{source.operation} was refused ({source.error}): the watchdog's reader lacks {source.permission}"
     else:
-        # What passes by itself is worded differently each time; what stays says what is wrong.
-        told = source.error if source.transient or not source.message else f"{source.error}: {source.message}"
-        detail = f"{source.operation} failed ({told}): nothing is known of it until it can be read again"
-    return Finding(
-        code=f"{AREA[lock]}.unread",
-        kind=Kind.UNREAD,
-        lock=lock,
-        account=account,
-        resource=resource,
-        principal="the watchdog",
-        actions=(source.permission or source.operation,),
-        detail=detail,
-        remedy=_reading_again(account, source),
+        detail = f"{source.operation} failed ({source.error}): nothing is known of it until it can be read again"
+    what = (source.permission or source.operation,)
+    return about.finding(
+        f"{about.area}.unread", Kind.UNREAD, WATCHDOG, what, detail, _reading_again(case, about, source)
     )
 
 
-def _reading_again(account: str, source: Unreadable) -> Remedy:
-    reader = f"arn:aws:iam::{account}:role/threelocks/threelocks-reader"
+def _reading_again(case: Case, about: About, source: Unreadable) -> Remedy:
+    reader = f"arn:{case.partition}:iam::{about.account}:role/threelocks/threelocks-reader"
     if not source.permission:
-        return Remedy(account, "Re-check in a few minutes; if it persists, look at the function's log.")
+        return Remedy(about.account, "Re-check in a few minutes; if it persists, look at the function's log.")
     return Remedy(
-        account,
+        about.account,
         f"Let {reader} call {source.permission}: exempt it from the Deny that hits it (a condition ArnNotEquals on "
         "aws:PrincipalArn), or, for a key policy without the account's root statement, allow it by name.",
     )
 
 
-def unreadable(sources: Iterable[Source[object]]) -> list[Unreadable]:
-    """Those that could not be read, each operation once."""
-    by_operation = {source.operation: source for source in sources if isinstance(source, Unreadable)}
-    return list(by_operation.values())
+# --- documents --------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,36 +135,23 @@ class Parsed:
         return not any(finding.code.endswith(".unread") for finding in self.findings)
 
 
-def parse(lock: Lock, account: str, resource: str, policies: Iterable[tuple[str, NamedPolicy]]) -> Parsed:
+def parse(about: About, policies: Iterable[tuple[str, NamedPolicy]]) -> Parsed:
     """Parse (label, policy) pairs. Syntax that is not understood is reported, never skipped."""
     documents, findings = [], []
     for label, policy in policies:
         try:
             document = parse_document(policy.document, label)
         except DocumentError as error:
-            findings.append(_not_understood(lock, account, resource, label, f"is no policy document: {error}"))
+            findings.append(_not_understood(about, "unread", label, f"is no policy document: {error}"))
             continue
         documents.append(document)
-        findings += [
-            _not_understood(lock, account, resource, label, f"has {problem}", code="not-fully-checked")
-            for problem in document.problems
-        ]
+        if document.problems:
+            what = f"has {'; '.join(document.problems)}"
+            findings.append(_not_understood(about, "not-fully-checked", label, what))
     return Parsed(tuple(documents), tuple(findings))
 
 
-def _not_understood(lock: Lock, account: str, resource: str, label: str, what: str, *, code: str = "unread") -> Finding:
-    return Finding(
-        code=f"{AREA[lock]}.{code}",
-        kind=Kind.UNREAD,
-        lock=lock,
-        account=account,
-        resource=resource,
-        principal="the watchdog",
-        actions=(label,),
-        detail=f"the {label} {what}; what it allows or denies is not known",
-        remedy=Remedy(account, f"Correct the {label}, or update the watchdog if AWS has new policy syntax."),
-    )
-
-
-def statement_refs(statements: Iterable[Statement]) -> tuple[StatementRef, ...]:
-    return tuple(StatementRef(s.document, s.index, s.sid, s.text) for s in statements)
+def _not_understood(about: About, code: str, label: str, what: str) -> Finding:
+    detail = f"the {label} {what}; what it allows or denies is not known"
+    remedy = Remedy(about.account, f"Correct the {label}, or update the watchdog if AWS has new policy syntax.")
+    return about.finding(f"{about.area}.{code}", Kind.UNREAD, WATCHDOG, (label,), detail, remedy)

@@ -5,13 +5,14 @@ Whoever can read one judges it; one that nobody watches is a remark.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from threelocks.finding import Finding, Lock, Remedy
 from threelocks.locks.ask import Failure, Layered
-from threelocks.locks.case import Case, parse, unread
-from threelocks.locks.findings import About, open_findings
+from threelocks.locks.case import About, Case, parse, unread
+from threelocks.locks.findings import open_findings
 from threelocks.observation import Found, NamedPolicy, PolicyLevel, Source, Unreadable
 from threelocks.policy.authorize import Layer, Policies
 from threelocks.policy.document import Document
@@ -43,8 +44,8 @@ def _ceilings(case: Case) -> Iterable[_Ceiling]:
     observed, account = case.observation.ceilings, case.observation.account
     if account == case.contract.consumer.account:
         yield _Ceiling(Layer.SERVICE_CONTROL_POLICY, "service control policies", observed.scps)
-        yield _Ceiling(Layer.VPC_ENDPOINT_POLICY, "the VPC endpoint policy", _single(observed.endpoint))
-        yield _Ceiling(Layer.SESSION_POLICY, "the session policy", _single(observed.session))
+        yield _Ceiling(Layer.VPC_ENDPOINT_POLICY, "VPC endpoint policy", _single(observed.endpoint))
+        yield _Ceiling(Layer.SESSION_POLICY, "session policy", _single(observed.session))
     if account in (case.contract.owner.account, case.contract.key_account):
         yield _Ceiling(Layer.RESOURCE_CONTROL_POLICY, "resource control policies", observed.rcps)
 
@@ -55,30 +56,26 @@ def _single(source: Source[NamedPolicy] | None) -> Source[tuple[PolicyLevel, ...
 
 def _findings(case: Case, ceiling: _Ceiling) -> list[Finding]:
     account = case.observation.account
-    about = About(Lock.CEILING, account, f"{ceiling.name} over account {account}", ceiling.name)
+    about = About(Lock.CEILING, account, f"{ceiling.name} over account {account}", f"the {ceiling.name}")
     if isinstance(ceiling.source, Unreadable):
-        return [unread(about.lock, about.account, about.resource, ceiling.source)]
+        return unread(case, about, [ceiling.source])
     if not isinstance(ceiling.source, Found):
         return []
-    levels: list[tuple[Document, ...]] = []
-    findings: list[Finding] = []
-    for level in ceiling.source.value:
-        label = f"{ceiling.layer} of {level.target}" if level.target else str(ceiling.layer)
-        parsed = parse(about.lock, account, about.resource, ((f"{label} `{p.name}`", p) for p in level.policies))
-        levels.append(parsed.documents)
-        findings += parsed.findings
-        if not parsed.whole:
-            return findings
+    parsed = [parse(about, _labelled(ceiling, level)) for level in ceiling.source.value]
+    findings = [finding for level in parsed for finding in level.findings]
+    if not all(level.whole for level in parsed):
+        return findings
+    levels = tuple(level.documents for level in parsed)
     layered = Layered(
         needed=tuple(((ceiling.layer, documents),) for documents in levels),
-        policies=_policies(ceiling.layer, tuple(levels)),
+        policies=_policies(ceiling.layer, levels),
     )
-    actions = _covered(case, ceiling.layer)
+    return findings + open_findings(case, about, layered, _covered(case, ceiling.layer), partial(_raise, about))
 
-    def remedy(_code: str, failure: Failure) -> Remedy:
-        return _raise(about, failure)
 
-    return [*findings, *open_findings(case, about, layered, actions, remedy)]
+def _labelled(ceiling: _Ceiling, level: PolicyLevel) -> Iterable[tuple[str, NamedPolicy]]:
+    label = f"{ceiling.layer} of {level.target}" if level.target else str(ceiling.layer)
+    return ((f"{label} `{policy.name}`", policy) for policy in level.policies)
 
 
 def _policies(layer: Layer, levels: tuple[tuple[Document, ...], ...]) -> Policies:
@@ -103,9 +100,9 @@ def _covered(case: Case, layer: Layer) -> list[str]:
     return actions
 
 
-def _raise(about: About, failure: Failure) -> Remedy:
-    names = ", ".join(dict.fromkeys(s.sid or s.document for s in failure.statements))
-    which = f" ({names})" if names else ""
+def _raise(about: About, _: str, failed: Sequence[Failure]) -> Remedy:
+    names = dict.fromkeys(s.sid or s.document for failure in failed for s in failure.statements)
+    which = f" ({', '.join(names)})" if names else ""
     return Remedy(
         about.account,
         f"Ask whoever manages {about.name}{which} to let the agreed requests pass; nothing in either account can "

@@ -1,37 +1,22 @@
-"""From what the two questions answer to findings: codes, sentences, remedies."""
+"""Open: from the required requests that fail to findings, with their codes, sentences and remedies."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
-from threelocks.finding import Finding, Kind, Lock, Remedy, Scope, Witness
-from threelocks.locks.ask import Escape, Failure, Layered, escapes, failures
-from threelocks.locks.case import AREA, Case, statement_refs
-from threelocks.locks.terms import keys_in_play, required
-from threelocks.policy.actions import carries
+from threelocks.finding import Finding, Kind, Remedy
+from threelocks.locks.ask import Failure, Layered, failures
+from threelocks.locks.case import About, Case
+from threelocks.locks.remedy import actions_of
+from threelocks.locks.terms import required
 from threelocks.policy.authorize import Layer
-from threelocks.policy.box import Box, Literal, Reading, boxes
-from threelocks.policy.document import Document
-from threelocks.policy.space import ABSENT, Binding, CallerSpace, Free, Group, Space, View
-from threelocks.policy.witness import UndecidedError
 
+Mend = Callable[[str, Sequence[Failure]], Remedy]  # from a code and its failures
 
-@dataclass(frozen=True, slots=True)
-class About:
-    """Which lock a finding is about, who holds it, and on what."""
-
-    lock: Lock
-    account: str
-    resource: str
-    name: str  # "the bucket policy"
-
-
-# --- open -------------------------------------------------------------------------------------------------------------
-
-# Code and kind of a failure, by the layer that decides; everything else goes by the lock's own area.
-_BY_LAYER = {
-    Layer.PERMISSIONS_BOUNDARY: "identity.boundary",
+# What fails at a ceiling bears its name; everything else goes by the lock's own area.
+_CEILINGS = {
     Layer.SESSION_POLICY: "ceiling.session-policy",
     Layer.SERVICE_CONTROL_POLICY: "ceiling.scp",
     Layer.RESOURCE_CONTROL_POLICY: "ceiling.rcp",
@@ -40,59 +25,100 @@ _BY_LAYER = {
 _TOKEN_AGE = "aws:tokenissuetime"  # noqa: S105 - a condition key's name
 
 
-def code_of(failure: Failure, area: str) -> str:
-    if failure.kind is Kind.UNREAD:
-        return f"{area}.not-fully-checked"
-    if failure.kind is Kind.RISK:
-        by_age = any(c.key == _TOKEN_AGE for s in failure.statements for c in s.conditions)
-        return "identity.sessions-revoked" if area == "identity" and by_age else f"{area}.conditional"
-    if failure.layer in _BY_LAYER:
-        return _BY_LAYER[failure.layer]
-    return f"{area}.explicit-deny" if failure.denied else f"{area}.no-allow"
-
-
-def open_findings(
-    case: Case, about: About, layered: Layered, actions: Iterable[str], remedy: Callable[[str, Failure], Remedy]
-) -> list[Finding]:
+def open_findings(case: Case, about: About, layered: Layered, actions: Iterable[str], mend: Mend) -> list[Finding]:
     """What keeps required requests from passing this lock, one finding per code."""
     by_code: dict[str, list[Failure]] = {}
-    for one in required(case, layered.documents, actions):
-        for failure in failures(one, layered, case.budget):
-            by_code.setdefault(code_of(failure, AREA[about.lock]), []).append(failure)
-    return [_open_finding(case, about, code, failed, remedy) for code, failed in by_code.items()]
+    for failure in _all_failures(case, layered, actions):
+        by_code.setdefault(code_of(failure, about.area), []).append(failure)
+    return [_finding(case, about, code, _gravest(failed), mend) for code, failed in by_code.items()]
 
 
-def _open_finding(
-    case: Case, about: About, code: str, failed: list[Failure], remedy: Callable[[str, Failure], Remedy]
-) -> Finding:
-    first = failed[0]
-    actions = tuple(sorted({one.required.action for one in failed}))
-    statements = dict.fromkeys(statement for one in failed for statement in one.statements)
-    return Finding(
-        code=code,
-        kind=first.kind,
-        lock=about.lock,
-        account=about.account,
-        resource=about.resource,
-        principal=case.contract.role,
-        actions=actions,
-        detail=_sentence(about, code, first, actions),
-        witness=first.witness,
-        statements=statement_refs(statements),
-        remedy=remedy(code, first),
+def _all_failures(case: Case, layered: Layered, actions: Iterable[str]) -> Iterable[Failure]:
+    asked = tuple(actions)
+    guesses = [required(_with_role_id(case, one), layered.documents, asked) for one in _ids_asked_for(case, layered)]
+    for number, one in enumerate(required(case, layered.documents, asked)):
+        found = failures(one, layered, case.budget)
+        if found and any(not failures(guess[number], layered, case.budget) for guess in guesses):
+            yield replace(found[0], kind=Kind.UNREAD, statements=(), reason=_unknown_id(case))
+        else:
+            yield from found
+
+
+_ROLE_ID = re.compile(r"AROA[A-Z0-9]{12,}")
+
+
+def _ids_asked_for(case: Case, layered: Layered) -> list[str]:
+    """While the role's unique id is not known here, the ids that conditions ask for: it may be any of them."""
+    if "role_id" in case.facts:
+        return []
+    values = (
+        value
+        for document in layered.documents
+        for statement in document.statements
+        for condition in statement.conditions
+        if condition.key == "aws:userid"
+        for value in condition.values
+    )
+    return sorted({found for value in values for found in _ROLE_ID.findall(value)})
+
+
+def _with_role_id(case: Case, role_id: str) -> Case:
+    return replace(case, facts={**case.facts, "role_id": role_id})
+
+
+def _unknown_id(case: Case) -> str:
+    return (
+        f"the role's unique id, which a condition asks for, is known once {case.contract.consumer.account} reports it"
     )
 
 
-def _sentence(about: About, code: str, failure: Failure, actions: tuple[str, ...]) -> str:
-    what = ", ".join(actions)
+def _gravest(failed: list[Failure]) -> list[Failure]:
+    """A ceiling's code stands for shut and for risk: what is shut is said first, and alone."""
+    shut = [failure for failure in failed if failure.kind is Kind.SHUT]
+    return shut or failed
+
+
+def code_of(failure: Failure, area: str) -> str:
     if failure.kind is Kind.UNREAD:
-        return f"whether {about.name} lets {what} pass is not known: {failure.reason}"
+        return f"{area}.not-fully-checked"
+    if failure.layer in _CEILINGS:
+        return _CEILINGS[failure.layer]
     if failure.kind is Kind.RISK:
-        return f"{about.name} lets {what} pass only under conditions that the contract does not fix{_context(failure)}"
-    if code.endswith(".explicit-deny"):
+        by_age = any(c.key == _TOKEN_AGE for s in failure.statements for c in s.conditions)
+        return "identity.sessions-revoked" if area == "identity" and by_age else f"{area}.conditional"
+    if failure.layer is Layer.PERMISSIONS_BOUNDARY:
+        return "identity.boundary"
+    return f"{area}.explicit-deny" if failure.denied else f"{area}.no-allow"
+
+
+def _finding(case: Case, about: About, code: str, failed: list[Failure], mend: Mend) -> Finding:
+    first = failed[0]
+    return about.finding(
+        code,
+        first.kind,
+        case.contract.role,
+        actions_of(failed),
+        _sentence(about, code, failed),
+        mend(code, failed),
+        witness=first.witness,
+        statements=[statement for failure in failed for statement in failure.statements],
+    )
+
+
+def _sentence(about: About, code: str, failed: list[Failure]) -> str:
+    first, actions = failed[0], actions_of(failed)
+    what = ", ".join(actions) + _context(first)
+    passes = f"{what} {'passes' if len(actions) == 1 else 'pass'} {about.name}"
+    if first.kind is Kind.UNREAD:
+        return f"whether {passes} is not known: {first.reason}"
+    if code == "identity.sessions-revoked":
+        return f"{about.name} refuses {what} to sessions that began before a set time"
+    if first.kind is Kind.RISK:
+        return f"{passes} only {_until(first) or 'under conditions that the contract does not fix'}"
+    if first.layer in _CEILINGS or first.layer is Layer.PERMISSIONS_BOUNDARY:
+        return f"the {first.layer} {'refuses' if first.denied else 'does not allow'} {what}"
+    if first.denied:
         return f"a Deny in {about.name} refuses {what}"
-    if failure.layer in _BY_LAYER:
-        return f"the {failure.layer} {'refuses' if failure.denied else 'does not allow'} {what}"
     return f"no statement of {about.name} allows {what}"
 
 
@@ -100,113 +126,11 @@ def _context(failure: Failure) -> str:
     return f" (context `{failure.required.context}`)" if failure.required.context else ""
 
 
-# --- narrow -----------------------------------------------------------------------------------------------------------
+_CLOCKS = ("aws:currenttime", "aws:epochtime")
 
 
-@dataclass(frozen=True, slots=True)
-class Universe:
-    """One kind of request that a lock might let through beyond what is agreed."""
-
-    label: str  # how a finding calls the principals
-    caller: CallerSpace
-    groups: dict[str, Group]
-    resource: View
-    resource_account: str
-    actions: tuple[str, ...]
-    keys: dict[str, Binding]
-    must: tuple[Literal, ...] = ()
-    scope: Scope = Scope.SHARE
-
-
-def escapes_of(
-    case: Case, universe: Universe, layered: Layered, allowed: Document, further: Callable[[Space], tuple[Box, ...]]
-) -> list[Escape]:
-    """Requests of the universe that pass without being permitted. Raises UndecidedError."""
-    keys = keys_in_play((*layered.documents, allowed))
-    found = []
-    for actions in _alike(universe.actions, keys):
-        space = _space(universe, actions, keys)
-        agreed = boxes(allowed.statements, Layer.RESOURCE_POLICY, Reading(space, possible=False))
-        escape = escapes(space, universe.must, layered, (*agreed, *further(space)), case.budget)
-        if escape is not None:
-            found.append(escape)
-    return found
-
-
-def _alike(actions: tuple[str, ...], keys: frozenset[str]) -> list[tuple[str, ...]]:
-    """The actions, parted by which of these condition keys they carry."""
-    parts: dict[frozenset[str], list[str]] = {}
-    for action in actions:
-        parts.setdefault(frozenset(key for key in keys if carries(action, key)), []).append(action)
-    return [tuple(part) for part in parts.values()]
-
-
-def _space(universe: Universe, actions: tuple[str, ...], keys: frozenset[str]) -> Space:
-    bound: dict[str, Binding] = {key: Free() if carries(actions[0], key) else ABSENT for key in keys}
-    return Space(
-        universe.caller,
-        actions,
-        universe.resource,
-        universe.resource_account,
-        universe.groups,
-        {**bound, **universe.keys},
-    )
-
-
-def wide_finding(
-    about: About, code: str, universe: Universe, found: list[Escape], *, what: str, remedy: Remedy
-) -> Finding:
-    """One finding for all escapes of a class of principals."""
-    first = min(found, key=lambda escape: (len(escape.witness.context), len(escape.witness.resource)))
-    statements = dict.fromkeys(statement for escape in found for statement in escape.statements)
-    return Finding(
-        code=code,
-        kind=Kind.WIDE,
-        lock=about.lock,
-        account=about.account,
-        resource=about.resource,
-        principal=universe.label,
-        actions=tuple(sorted({action for escape in found for action in escape.actions})),
-        detail=f"{about.name} {what}",
-        scope=universe.scope,
-        witness=first.witness,
-        statements=statement_refs(statements),
-        remedy=remedy,
-    )
-
-
-def not_searched(about: About, label: str, error: UndecidedError) -> Finding:
-    """The search gave up: it is not known whether these principals get more than agreed."""
-    return Finding(
-        code=f"{AREA[about.lock]}.not-fully-checked",
-        kind=Kind.UNREAD,
-        lock=about.lock,
-        account=about.account,
-        resource=about.resource,
-        principal=label,
-        actions=(),
-        detail=f"whether {about.name} gives {label} more than agreed is not known: {error}",
-        remedy=Remedy(about.account, f"Simplify {about.name}: fewer wildcards and conditions can be checked in full."),
-    )
-
-
-def named_actions(known: tuple[str, ...], documents: Iterable[Document], service: str) -> tuple[str, ...]:
-    """Known actions, and those that a policy spells out though we do not know them: they count as existing."""
-    lower = {action.lower() for action in known}
-    spelled: dict[str, None] = {}
-    for document in documents:
-        for statement in document.statements:
-            for action in statement.actions or ():
-                exact = "*" not in action and "?" not in action
-                if exact and action.lower().startswith(f"{service}:") and action.lower() not in lower:
-                    spelled[action] = None
-    return (*known, *spelled)
-
-
-def with_scope(finding: Finding, scope: Scope) -> Finding:
-    return replace(finding, scope=scope)
-
-
-def in_words(witness: Witness) -> str:
-    """A witness as a clause: "arn:... could call s3:GetObject on arn:..."."""
-    return f"{witness.principal} could call {witness.action} on {witness.resource}"
+def _until(failure: Failure) -> str:
+    """`until 2027-01-01T00:00:00Z`, where a clock is all that the failure hangs on."""
+    context = dict(failure.witness.context) if failure.witness else {}
+    moments = [context[clock][0] for clock in _CLOCKS if context.get(clock)]
+    return f"until {min(moments)}" if moments and context.keys() <= set(_CLOCKS) else ""

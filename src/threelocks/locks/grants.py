@@ -36,7 +36,8 @@ def _statements(grant: Grant) -> Iterable[dict[str, object]]:
     condition = _condition(grant)
     constrained = [op for op in grant.operations if op in _WITH_CONTEXT] if condition else []
     free = [op for op in grant.operations if op not in constrained]
-    for operations, limits in ((constrained, condition), (free, {})):
+    always = {"ArnEquals": {"aws:SourceArn": grant.source_arn}} if grant.source_arn else {}
+    for operations, limits in ((constrained, {**condition, **always}), (free, always)):
         if operations:
             yield {
                 "Sid": grant.grant_id,
@@ -49,6 +50,7 @@ def _statements(grant: Grant) -> Iterable[dict[str, object]]:
 
 
 def _condition(grant: Grant) -> dict[str, object]:
+    """What limits a grant's cryptographic operations."""
     pairs = grant.context_equals if grant.context_equals is not None else grant.context_subset
     if pairs is None:
         return {}

@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterable
 from functools import partial
+from typing import Any
 
 from threelocks.finding import Finding, Kind, Lock, Remedy
-from threelocks.locks.ask import Escape, Failure, Layered
-from threelocks.locks.case import Case, Parsed, parse, unread, unreadable
-from threelocks.locks.findings import (
-    About,
-    Universe,
-    escapes_of,
-    named_actions,
-    not_searched,
-    open_findings,
-    wide_finding,
-)
+from threelocks.locks.agreed import permitted
+from threelocks.locks.ask import Layered
+from threelocks.locks.case import About, Case, Parsed, parse, premise, unread
+from threelocks.locks.findings import open_findings
+from threelocks.locks.narrow import Excess, Universe, escapes_of, not_searched, unknown_actions, wide_findings
 from threelocks.locks.remedy import mend_identity
-from threelocks.locks.terms import CALLER_GROUP, at_present, not_by_a_service, permitted, reader
-from threelocks.observation import Absent, Found, NamedPolicy, RoleObservation
+from threelocks.locks.terms import CALLER_GROUP, at_present, keys_in_play, not_by_a_service, organization, reader
+from threelocks.observation import Absent, Found, NamedPolicy, RoleObservation, Source, Unreadable
 from threelocks.policy.actions import BUCKET_ACTIONS, KEY_ACTIONS, OBJECT_ACTIONS
-from threelocks.policy.arn import Arn
 from threelocks.policy.authorize import Layer, Policies
 from threelocks.policy.box import Atom, Literal, Not, Some, TextLiteral
 from threelocks.policy.document import Document, Effect
@@ -37,19 +32,26 @@ def judge_identity(case: Case, role: RoleObservation) -> list[Finding]:
     about = About(Lock.IDENTITY_POLICY, contract.consumer.account, contract.role, "the role's identity policy")
     if isinstance(role.role, Absent):
         return [_role_missing(about, case)]
-    sources = (role.role, role.inline, role.attached, role.boundary)
-    findings = [unread(about.lock, about.account, about.resource, source) for source in unreadable(sources)]
+    findings = unread(case, about, (role.role, role.inline, role.attached, _boundary(role)))
+    complete = not findings
     if isinstance(role.role, Found):
         findings += _recreated(about, case, role.role.value.unique_id)
         findings += _tags(about, case, dict(role.role.value.tags))
-    if findings and not all(isinstance(source, Found | Absent) for source in sources):
+    if not complete:
         return findings
-    identity = parse(about.lock, about.account, about.resource, _identity_documents(role))
-    boundary = parse(about.lock, about.account, about.resource, _boundary_document(role))
+    identity = parse(about, _identity_documents(role))
+    boundary = parse(about, _boundary_document(role))
     findings += [*identity.findings, *boundary.findings]
-    if not (identity.whole and boundary.whole):
-        return findings
-    return findings + _policy_findings(about, case, identity, boundary)
+    whole = identity.whole and boundary.whole
+    return findings + _policy_findings(about, case, identity, boundary) if whole else findings
+
+
+def _boundary(role: RoleObservation) -> Source[NamedPolicy]:
+    """A boundary that the role names but that has no text is not known, rather than absent."""
+    named = role.role.value.boundary_arn if isinstance(role.role, Found) else ""
+    if named and isinstance(role.boundary, Absent):
+        return Unreadable("iam:GetPolicy", "NoSuchEntity", f"no policy {named}")
+    return role.boundary
 
 
 def _identity_documents(role: RoleObservation) -> Iterable[tuple[str, NamedPolicy]]:
@@ -71,79 +73,76 @@ def _policy_findings(about: About, case: Case, identity: Parsed, boundary: Parse
         needed=(((Layer.IDENTITY_POLICY, identity.documents),), *bounded),
         policies=Policies(identity=identity.documents, boundary=ceiling),
     )
-    findings = open_findings(case, about, layered, case.contract.actions, partial(_mend, case))
+    findings = open_findings(case, about, layered, case.contract.actions, partial(mend_identity, case.contract))
     return [*findings, *_narrow_findings(about, case, layered, identity.documents)]
-
-
-def _mend(case: Case, code: str, failure: Failure) -> Remedy:
-    return mend_identity(case.contract, code, failure, (failure.required.action,))
 
 
 # --- narrow -----------------------------------------------------------------------------------------------------------
 
 
-def _narrow_findings(about: About, case: Case, layered: Layered, documents: tuple[Document, ...]) -> Iterable[Finding]:
-    """More actions than agreed on the contract's own bucket and key; anything at all on buckets that the policies do
-    not spell out in full, and on the owner's other keys. A bucket named in full is the consumer's own business.
+def _narrow_findings(about: About, case: Case, layered: Layered, documents: tuple[Document, ...]) -> list[Finding]:
+    """More than agreed on the contract's own bucket and key; anything at all on buckets that the policies do not spell
+    out in full, and on the owner's other keys. A bucket named in full is the consumer's own business.
     """
     allowed = permitted(case, "role")
-    for code, universes in (
-        ("identity.wide-action", tuple(_own_universes(case, documents))),
-        ("identity.wide-resource", tuple(_other_universes(case, documents))),
-    ):
-        found: list[Escape] = []
-        for universe in universes:
-            try:
-                found += escapes_of(case, universe, layered, allowed, lambda _space: ())
-            except UndecidedError as error:
-                yield not_searched(about, universe.label, error)
-        if found:
-            what = _EXCESS[code]
-            yield wide_finding(about, code, universes[0], found, what=what, remedy=_narrowing(case, code))
-
-
-_EXCESS = {
-    "identity.wide-action": "allows more on the shared bucket or key than was agreed",
-    "identity.wide-resource": "allows buckets or keys that it does not name: a wildcard reaches further than agreed",
-}
+    keys = keys_in_play((*layered.documents, allowed))
+    given_up: list[Finding] = []
+    found: list[Excess] = []
+    for code, what, universe in (*_own(case, documents), *_others(case, documents)):
+        try:
+            hits = escapes_of(case, universe, layered, allowed.statements, keys)
+        except UndecidedError as error:
+            given_up.append(not_searched(about, universe, error))
+            continue
+        found += [Excess(code, what, universe, hit, _narrowing(case, code)) for hit in hits]
+    return [*given_up, *wide_findings(about, found)]
 
 
 def _narrowing(case: Case, code: str) -> Remedy:
     contract = case.contract
     what = "the agreed actions" if code.endswith("action") else f"{contract.bucket_arn} and {contract.key} by name"
-    return Remedy(
-        contract.consumer.account,
-        f"Narrow the identity policies of {contract.role_name} to {what}.",
-        None,
-        (
-            f"aws iam list-role-policies --role-name {contract.role_name}",
-            f"aws iam list-attached-role-policies --role-name {contract.role_name}",
-        ),
-    )
+    which = f"--role-name {contract.role_name}"
+    commands = (f"aws iam list-role-policies {which}", f"aws iam list-attached-role-policies {which}")
+    sentence = f"Narrow the identity policies of {contract.role_name} to {what}."
+    return Remedy(contract.consumer.account, sentence, None, commands)
 
 
-def _own_universes(case: Case, documents: tuple[Document, ...]) -> Iterable[Universe]:
+_Asked = tuple[str, str, Universe]  # the code of an excess, what the policy does, and where
+
+
+def _own(case: Case, documents: tuple[Document, ...]) -> Iterable[_Asked]:
+    """The contract's bucket and key: other actions, and agreed ones on objects that are not agreed."""
     contract = case.contract
-    s3 = named_actions((), documents, "s3")
-    known = {action.lower() for action in (*BUCKET_ACTIONS, *OBJECT_ACTIONS)}
-    further = tuple(action for action in s3 if action.lower() not in known)
     bucket, owner = contract.bucket_arn, contract.owner.account
-    yield _universe(case, View(RESOURCE, (bucket,)), Group(()), (*BUCKET_ACTIONS, *further), owner)
-    yield _universe(case, View(RESOURCE, (f"{bucket}/", 0)), Group((OBJECT_KEY,)), (*OBJECT_ACTIONS, *further), owner)
-    yield _universe(case, View(RESOURCE, (contract.key,)), Group(()), KEY_ACTIONS, contract.key_account)
+    further = unknown_actions((*BUCKET_ACTIONS, *OBJECT_ACTIONS), documents)
+    for resource, group, actions, account in (
+        (View(RESOURCE, (bucket,)), Group(()), (*BUCKET_ACTIONS, *further), owner),
+        (View(RESOURCE, (f"{bucket}/", 0)), Group((OBJECT_KEY,)), (*OBJECT_ACTIONS, *further), owner),
+        (View(RESOURCE, (contract.key,)), Group(()), KEY_ACTIONS, contract.key_account),
+    ):
+        agreed = tuple(action for action in actions if action in contract.actions)
+        others = tuple(action for action in actions if action not in contract.actions)
+        more = "allows more on the shared bucket or key than was agreed"
+        yield "identity.wide-action", more, _universe(case, resource, group, others, account)
+        beyond = "reaches further into the shared bucket than the agreed prefixes"
+        if agreed:
+            yield "identity.wide-resource", beyond, _universe(case, resource, group, agreed, account)
 
 
-def _other_universes(case: Case, documents: tuple[Document, ...]) -> Iterable[Universe]:
-    contract = case.contract
-    partition = Arn.parse(contract.role).partition
-    s3 = f"arn:{partition}:s3:::"
-    buckets = (_none_of(0, {*_spelled_buckets(documents, s3), contract.bucket.name}),)
-    yield _universe(case, View(RESOURCE, (s3, 0)), Group((BUCKET,)), BUCKET_ACTIONS, None, buckets)
-    yield _universe(case, View(RESOURCE, (s3, 0, "/", 1)), Group((BUCKET, OBJECT_KEY)), OBJECT_ACTIONS, None, buckets)
-    holder = contract.key_account
-    view = View(RESOURCE, (f"arn:{partition}:kms:", 0, f":{holder}:key/", 1))
-    spelled = {*_spelled_keys(documents, holder), contract.key.rpartition("/")[2]}
-    yield _universe(case, view, Group((REGION, KEY_ID)), KEY_ACTIONS, holder, (_none_of(1, spelled),))
+def _others(case: Case, documents: tuple[Document, ...]) -> Iterable[_Asked]:
+    """Buckets that no Allow spells out in full, and such keys of the key's holder."""
+    contract, holder = case.contract, case.contract.key_account
+    s3 = f"arn:{case.partition}:s3:::"
+    buckets = (_none_of(0, {*_spelled(documents, _BUCKET_OF), contract.bucket.name}),)
+    spelled = {key for account, key in _spelled(documents, _KEY_OF) if account == holder}
+    keys = (_none_of(1, {*spelled, contract.key.rpartition("/")[2]}),)
+    key = View(RESOURCE, (f"arn:{case.partition}:kms:", 0, f":{holder}:key/", 1))
+    for universe in (
+        _universe(case, View(RESOURCE, (s3, 0)), Group((BUCKET,)), BUCKET_ACTIONS, None, buckets),
+        _universe(case, View(RESOURCE, (s3, 0, "/", 1)), Group((BUCKET, OBJECT_KEY)), OBJECT_ACTIONS, None, buckets),
+        _universe(case, key, Group((REGION, KEY_ID)), KEY_ACTIONS, holder, keys),
+    ):
+        yield "identity.wide-resource", "reaches buckets or keys that it does not name", universe
 
 
 def _universe(
@@ -155,7 +154,13 @@ def _universe(
     must: tuple[Literal, ...] = (),
 ) -> Universe:
     caller = reader(case)
-    keys: dict[str, Binding] = {**caller.keys(), **not_by_a_service(), **at_present(case)}
+    keys: dict[str, Binding] = {
+        **caller.keys(),
+        **organization(case.contract),
+        **not_by_a_service(),
+        **at_present(case),
+        "kms:calleraccount": Const((case.contract.consumer.account,)),
+    }
     if account is not None:
         keys["aws:resourceaccount"] = keys["s3:resourceaccount"] = Const((account,))
     return Universe(
@@ -174,27 +179,20 @@ def _none_of(segment: int, names: Iterable[str]) -> Literal:
     return TextLiteral(RESOURCE, Not(Some((Atom((segment,), glob(tuple(literal(name) for name in sorted(names)))),))))
 
 
-_SPELLED_BUCKET = re.compile(r"^([a-z0-9.-]{3,63})(?:/.*)?$", re.DOTALL)
-_SPELLED_KEY = re.compile(r"^arn:[^:]*:kms:[^:*?$]*:(\d{12}):key/([A-Za-z0-9-]+)$")
+_BUCKET_OF = re.compile(r"arn:[^:]*:s3:::([a-z0-9.-]{3,63})(?:/.*)?", re.DOTALL)
+_KEY_OF = re.compile(r"arn:[^:]*:kms:[^:]*:(\d{12}):key/([A-Za-z0-9-]+)")
 
 
-def _spelled_buckets(documents: tuple[Document, ...], s3: str) -> set[str]:
-    """Buckets that an Allow names in full."""
-    matches = (_SPELLED_BUCKET.match(text.removeprefix(s3)) for text in _resources(documents) if text.startswith(s3))
-    return {match[1] for match in matches if match}
-
-
-def _spelled_keys(documents: tuple[Document, ...], holder: str) -> set[str]:
-    """Ids of the holder's keys that an Allow names in full."""
-    matches = (_SPELLED_KEY.match(text) for text in _resources(documents))
-    return {match[2] for match in matches if match and match[1] == holder}
-
-
-def _resources(documents: tuple[Document, ...]) -> Iterable[str]:
-    for document in documents:
-        for statement in document.statements:
-            if statement.effect is Effect.ALLOW and not statement.not_resource:
-                yield from statement.resources or ()
+def _spelled(documents: tuple[Document, ...], form: re.Pattern[str]) -> set[Any]:
+    """What the resources of Allows name in full: the groups of `form`."""
+    texts = (
+        text
+        for document in documents
+        for statement in document.statements
+        if statement.effect is Effect.ALLOW and not statement.not_resource
+        for text in statement.resources or ()
+    )
+    return {found for text in texts if form.fullmatch(text) for found in form.findall(text)}
 
 
 # --- the role itself --------------------------------------------------------------------------------------------------
@@ -202,21 +200,13 @@ def _resources(documents: tuple[Document, ...]) -> Iterable[str]:
 
 def _role_missing(about: About, case: Case) -> Finding:
     contract = case.contract
-    return Finding(
-        code="identity.role-missing",
-        kind=Kind.SHUT,
-        lock=about.lock,
-        account=about.account,
-        resource=about.resource,
-        principal=contract.role,
-        actions=tuple(sorted(contract.actions)),
-        detail=f"the role {contract.role_name} does not exist in account {about.account}",
-        remedy=Remedy(
-            about.account,
-            f"Create {contract.role_name} again, then ask {contract.owner.name} ({contract.owner.account}) to put its "
-            "bucket policy and key policy again: they still name the role that was deleted.",
-        ),
+    remedy = Remedy(
+        about.account,
+        f"Create {contract.role_name} again, then ask {contract.owner.name} ({contract.owner.account}) to put its "
+        "bucket policy and key policy again: they still name the role that was deleted.",
     )
+    detail = f"the role {contract.role_name} does not exist in account {about.account}"
+    return about.finding("identity.role-missing", Kind.SHUT, contract.role, contract.actions, detail, remedy)
 
 
 def _recreated(about: About, case: Case, unique_id: str) -> Iterable[Finding]:
@@ -227,21 +217,13 @@ def _recreated(about: About, case: Case, unique_id: str) -> Iterable[Finding]:
     pinned = case.facts.get("pinned_role_id", "")
     if pinned and pinned != unique_id:
         contract = case.contract
-        yield Finding(
-            code="identity.role-recreated",
-            kind=Kind.SHUT,
-            lock=about.lock,
-            account=about.account,
-            resource=about.resource,
-            principal=contract.role,
-            actions=tuple(sorted(contract.actions)),
-            detail=f"the role is not the one that was agreed: its unique id is {unique_id}, not {pinned}",
-            remedy=Remedy(
-                contract.owner.account,
-                f"Put the bucket policy and the key policy again with {contract.role}: what they name now is the role "
-                "that was deleted.",
-            ),
+        remedy = Remedy(
+            contract.owner.account,
+            f"Put the bucket policy and the key policy again with {contract.role}: what they name now is the role that "
+            "was deleted.",
         )
+        detail = f"the role is not the one that was agreed: its unique id is {unique_id}, not {pinned}"
+        yield about.finding("identity.role-recreated", Kind.SHUT, contract.role, contract.actions, detail, remedy)
 
 
 def _tags(about: About, case: Case, tags: dict[str, str]) -> Iterable[Finding]:
@@ -249,19 +231,11 @@ def _tags(about: About, case: Case, tags: dict[str, str]) -> Iterable[Finding]:
     for tag, value in case.contract.premises.principal_tags.items():
         if tags.get(tag) != value:
             actual = f"`{tags[tag]}`" if tag in tags else "absent"
-            yield Finding(
-                code="premise.false",
-                kind=Kind.SHUT,
-                lock=Lock.PREMISE,
-                account=about.account,
-                resource=about.resource,
-                principal="the contract",
-                actions=(),
-                detail=f"the contract says that the role has the tag {tag}=`{value}`, but it is {actual}",
-                remedy=Remedy(
-                    about.account,
-                    "Tag the role again, or agree on other premises in the contract.",
-                    None,
-                    (f"aws iam tag-role --role-name {case.contract.role_name} --tags Key={tag},Value={value}",),
-                ),
+            pair = shlex.quote(f"Key={tag},Value={value}")
+            command = f"aws iam tag-role --role-name {case.contract.role_name} --tags {pair}"
+            yield premise(
+                about,
+                f"premises.principal_tags.{tag}",
+                f"the contract says that the role has the tag {tag}=`{value}`, but it is {actual}",
+                Remedy(about.account, "Tag the role again, or agree on other premises.", None, (command,)),
             )

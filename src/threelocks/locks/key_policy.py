@@ -7,13 +7,13 @@ from functools import partial
 
 from threelocks.finding import Finding, Kind, Lock, Remedy
 from threelocks.locks.ask import Layered
-from threelocks.locks.case import Case, parse, unread, unreadable
-from threelocks.locks.findings import About, open_findings
+from threelocks.locks.case import About, Case, parse, unread
+from threelocks.locks.findings import open_findings
 from threelocks.locks.grants import grants_as_policy
-from threelocks.locks.remedy import key_policy_commands, mend_key, mend_key_ghost
-from threelocks.locks.resource_policy import Target, as_ghosts, narrow_findings
+from threelocks.locks.remedy import key_policy_commands, key_statement, mend_key, mend_key_ghost
+from threelocks.locks.resource_policy import Guarded, Target, as_ghosts, narrow_findings
 from threelocks.locks.terms import at_present
-from threelocks.observation import Absent, Found, KeyMetadata, KeyObservation, Source, Unreadable
+from threelocks.observation import Absent, Found, Grant, KeyMetadata, KeyObservation, Source, Unreadable
 from threelocks.policy.actions import KEY_ACTIONS
 from threelocks.policy.arn import Arn
 from threelocks.policy.authorize import Layer, Policies
@@ -29,29 +29,30 @@ def judge_key(case: Case, key: KeyObservation) -> list[Finding]:
     about = About(Lock.KEY_POLICY, contract.key_account, contract.key, "the key policy")
     if isinstance(key.metadata, Absent):
         return [_state(about, case, "key.missing", "the key does not exist in its account any more", _restore(case))]
-    sources = (key.metadata, key.policies, key.grants)
-    findings = [unread(about.lock, about.account, about.resource, source) for source in unreadable(sources)]
+    findings = unread(case, about, (key.metadata, key.policies, key.grants))
     findings += _metadata_findings(about, case, key.metadata)
-    if not isinstance(key.policies, Found):
+    if isinstance(key.policies, Unreadable):
         return findings
-    labelled = ((f"key policy `{policy.name}`", policy) for policy in key.policies.value)
-    parsed = parse(about.lock, about.account, about.resource, labelled)
+    policies = key.policies.value if isinstance(key.policies, Found) else ()
+    parsed = parse(about, ((f"key policy `{policy.name}`", policy) for policy in policies))
     findings += parsed.findings
-    if not parsed.whole:
-        return findings
-    grants = grants_as_policy(key.grants.value if isinstance(key.grants, Found) else ())
-    return findings + _policy_findings(about, case, parsed.documents, grants)
+    return findings + _policy_findings(about, case, parsed.documents, key.grants) if parsed.whole else findings
 
 
-def _policy_findings(about: About, case: Case, documents: tuple[Document, ...], grants: Document) -> list[Finding]:
+def _policy_findings(
+    about: About, case: Case, documents: tuple[Document, ...], source: Source[tuple[Grant, ...]]
+) -> list[Finding]:
+    grants = grants_as_policy(source.value if isinstance(source, Found) else ())
     alternatives = ((Layer.RESOURCE_POLICY, documents), (Layer.GRANT, (grants,)))
     layered = Layered(needed=(alternatives,), policies=Policies(resource=documents, grants=grants))
-    remedy = partial(mend_key, case.contract)
-    opened = open_findings(case, about, layered, _KMS_ACTIONS, remedy)
-    findings = as_ghosts(opened, documents, "key", mend_key_ghost(case.contract))
+    opened = open_findings(case, about, layered, _KMS_ACTIONS, partial(mend_key, case.contract))
+    findings = as_ghosts(opened, documents, "key", partial(mend_key_ghost, case.contract))
+    if isinstance(source, Unreadable):
+        # Only an Allow could be missing from what was read.
+        findings = [one for one in findings if one.kind is Kind.UNREAD or one.code == "key.explicit-deny"]
     if grants.statements and not findings:
         findings += _by_grant_only(about, case, documents)
-    return findings + narrow_findings(case, about, "key", layered, _targets(case), _narrowing(case))
+    return findings + narrow_findings(case, about, Guarded("key", layered, _targets(case), _narrowing(case)))
 
 
 def _by_grant_only(about: About, case: Case, documents: tuple[Document, ...]) -> Iterable[Finding]:
@@ -60,35 +61,25 @@ def _by_grant_only(about: About, case: Case, documents: tuple[Document, ...]) ->
     https://docs.aws.amazon.com/kms/latest/developerguide/grants.html
     """
     alone = Layered(needed=(((Layer.RESOURCE_POLICY, documents),),), policies=Policies(resource=documents))
-    remedy = Remedy(
-        about.account,
-        f"Allow {case.contract.role} in the key policy as well: a grant can be retired or revoked by one call.",
-        None,
-        key_policy_commands(case.contract),
-    )
-    found = open_findings(case, about, alone, _KMS_ACTIONS, lambda _code, _failure: remedy)
-    if shut := [finding for finding in found if finding.kind is Kind.SHUT]:
-        actions = tuple(sorted({action for finding in shut for action in finding.actions}))
-        yield Finding(
-            code="key.by-grant-only",
-            kind=Kind.RISK,
-            lock=about.lock,
-            account=about.account,
-            resource=about.resource,
-            principal=case.contract.role,
-            actions=actions,
-            detail=f"the key policy does not allow {', '.join(actions)}; only a grant does, which is not stable",
-            remedy=remedy,
+    found = open_findings(case, about, alone, _KMS_ACTIONS, partial(mend_key, case.contract))
+    actions = sorted({action for finding in found if finding.kind is Kind.SHUT for action in finding.actions})
+    if actions:
+        remedy = Remedy(
+            about.account,
+            f"Allow {case.contract.role} in the key policy as well: a grant can be retired or revoked by one call.",
+            key_statement(case.contract, actions),
+            key_policy_commands(case.contract),
         )
+        detail = f"the key policy does not allow {', '.join(actions)}; only a grant does, which is not stable"
+        yield about.finding("key.by-grant-only", Kind.RISK, case.contract.role, actions, detail, remedy)
 
 
 def _targets(case: Case) -> tuple[Target, ...]:
     """Only what KMS lets another account do; allowing it more has no effect."""
     contract = case.contract
-    arn = Arn.parse(contract.key)
     keys: dict[str, Binding] = {
         "aws:resourceaccount": Const((contract.key_account,)),
-        "aws:requestedregion": Const((arn.region,)),
+        "aws:requestedregion": Const((Arn.parse(contract.key).region,)),
         **at_present(case),
     }
     return (Target(View(RESOURCE, (contract.key,)), contract.key_account, Group(()), KEY_ACTIONS, keys),)
@@ -109,7 +100,7 @@ def _narrowing(case: Case) -> Remedy:
 
 def _metadata_findings(about: About, case: Case, source: Source[KeyMetadata]) -> Iterable[Finding]:
     """https://docs.aws.amazon.com/kms/latest/developerguide/key-state.html"""
-    if isinstance(source, Unreadable) or not isinstance(source, Found):
+    if not isinstance(source, Found):
         return
     key = source.value
     if key.manager != "CUSTOMER":
@@ -154,14 +145,5 @@ def _restore(case: Case) -> Remedy:
 
 
 def _state(about: About, case: Case, code: str, detail: str, remedy: Remedy) -> Finding:
-    return Finding(
-        code=code,
-        kind=Kind.SHUT,
-        lock=about.lock,
-        account=about.account,
-        resource=about.resource,
-        principal=case.contract.role,
-        actions=tuple(sorted(action for action in case.contract.actions if action.startswith("kms:"))),
-        detail=detail,
-        remedy=remedy,
-    )
+    actions = [action for action in case.contract.actions if action in _KMS_ACTIONS]
+    return about.finding(code, Kind.SHUT, case.contract.role, actions, detail, remedy)

@@ -6,148 +6,153 @@ Policies are read, edited and put back whole, so that no other statement is lost
 from __future__ import annotations
 
 import json
+from collections.abc import Collection, Sequence
 
 from threelocks.contract import Contract
-from threelocks.finding import Remedy
+from threelocks.finding import Kind, Remedy
+from threelocks.locks.agreed import Tree, agreed, to
 from threelocks.locks.ask import Failure
+from threelocks.locks.words import listed
 from threelocks.policy.arn import Arn
 
-
-def _statement(**elements: object) -> str:
-    return json.dumps(elements, indent=2)
-
-
-def _named(failure: Failure) -> str:
-    """The statements that decide, by Sid or place."""
-    names = [f"`{s.sid}`" if s.sid else f"number {s.index + 1}" for s in failure.statements]
-    return ", ".join(dict.fromkeys(names)) or "that decides"
+_EDIT = "# edit policy.json, and keep every other statement"
 
 
 def bucket_policy_commands(contract: Contract) -> tuple[str, ...]:
-    bucket, owner = contract.bucket.name, contract.owner.account
+    which = f"--bucket {contract.bucket.name} --expected-bucket-owner {contract.owner.account}"
     return (
-        (
-            f"aws s3api get-bucket-policy --bucket {bucket} --expected-bucket-owner {owner} --query Policy"
-            " --output text > policy.json"
-        ),
-        "# edit policy.json, and keep every other statement",
-        f"aws s3api put-bucket-policy --bucket {bucket} --expected-bucket-owner {owner} --policy file://policy.json",
+        f"aws s3api get-bucket-policy {which} --query Policy --output text > policy.json",
+        _EDIT,
+        f"aws s3api put-bucket-policy {which} --policy file://policy.json",
     )
 
 
 def key_policy_commands(contract: Contract) -> tuple[str, ...]:
-    region = Arn.parse(contract.key).region
+    which = f"--region {Arn.parse(contract.key).region} --key-id {contract.key} --policy-name default"
     return (
-        (
-            f"aws kms get-key-policy --region {region} --key-id {contract.key} --policy-name default --query Policy"
-            " --output text > policy.json"
-        ),
-        "# edit policy.json, and keep every other statement",
-        (
-            f"aws kms put-key-policy --region {region} --key-id {contract.key} --policy-name default"
-            " --policy file://policy.json"
-        ),
+        f"aws kms get-key-policy {which} --query Policy --output text > policy.json",
+        _EDIT,
+        f"aws kms put-key-policy {which} --policy file://policy.json",
     )
 
 
-def bucket_statement(contract: Contract) -> str:
-    """What the bucket policy needs for the contract."""
-    resources = [contract.bucket_arn] if "s3:ListBucket" in contract.actions else []
-    if "s3:GetObject" in contract.actions:
-        resources += [f"{contract.bucket_arn}/{prefix}*" for prefix in contract.prefixes]
-    return _statement(
-        Sid="ShareRead",
-        Effect="Allow",
-        Principal={"AWS": contract.role},
-        Action=[action for action in contract.actions if action.startswith("s3:")],
-        Resource=resources,
+def identity_policy_commands(contract: Contract) -> tuple[str, ...]:
+    which = f"--role-name {contract.role_name}"
+    return (
+        f"aws iam list-role-policies {which}",
+        f"aws iam get-role-policy {which} --policy-name POLICY_NAME --query PolicyDocument > policy.json",
+        _EDIT,
+        f"aws iam put-role-policy {which} --policy-name POLICY_NAME --policy-document file://policy.json",
     )
 
 
-def key_statement(contract: Contract) -> str:
-    """What the key policy needs for the contract."""
-    return _statement(
-        Sid="ShareDecrypt",
-        Effect="Allow",
-        Principal={"AWS": contract.role},
-        Action=[action for action in contract.actions if action.startswith("kms:")],
-        Resource="*",
-    )
+# --- statements to add ------------------------------------------------------------------------------------------------
 
 
-def identity_statements(contract: Contract, actions: tuple[str, ...]) -> str:
-    """What the role's identity policy needs for these actions."""
-    statements: list[dict[str, object]] = []
-    objects = [f"{contract.bucket_arn}/{prefix}*" for prefix in contract.prefixes]
-    for sid, wanted, resource in (
-        ("ShareList", {"s3:ListBucket"}, contract.bucket_arn),
-        ("ShareRead", {"s3:GetObject"}, objects),
-        ("ShareDecrypt", {"kms:Decrypt", "kms:DescribeKey"}, contract.key),
-    ):
-        if chosen := sorted(wanted & set(actions)):
-            statements.append({"Sid": sid, "Effect": "Allow", "Action": chosen, "Resource": resource})
-    return "\n".join(json.dumps(statement, indent=2) for statement in statements)
+def bucket_statement(contract: Contract, actions: Collection[str]) -> str:
+    """What the bucket policy needs for these agreed actions."""
+    return _text([to(contract.role, statement) for statement in agreed(contract, actions)])
 
 
-def mend_bucket(contract: Contract, code: str, failure: Failure) -> Remedy:
+def key_statement(contract: Contract, actions: Collection[str]) -> str:
+    """What the key policy needs for these agreed actions; `*` is the key itself there."""
+    return _text([{**to(contract.role, statement), "Resource": "*"} for statement in agreed(contract, actions)])
+
+
+def identity_statement(contract: Contract, actions: Collection[str]) -> str:
+    """What the role's identity policy needs for these agreed actions."""
+    return _text(agreed(contract, actions))
+
+
+def _text(statements: Sequence[Tree]) -> str:
+    """One statement as JSON, several as a JSON list."""
+    return json.dumps(statements[0] if len(statements) == 1 else statements, indent=2)
+
+
+# --- what to do about a failure ---------------------------------------------------------------------------------------
+
+
+def mend_bucket(contract: Contract, code: str, failed: Sequence[Failure]) -> Remedy:
     account, commands = contract.owner.account, bucket_policy_commands(contract)
+    policy = f"the policy of {contract.bucket.name}"
     if code == "bucket.no-allow":
-        sentence = f"Allow {contract.role} in the policy of {contract.bucket.name} again, with this statement:"
-        return Remedy(account, sentence, bucket_statement(contract), commands)
-    return Remedy(account, _loosen(f"the policy of {contract.bucket.name}", failure), None, commands)
+        sentence = f"Allow {contract.role} in {policy} again, with this statement:"
+        return Remedy(account, sentence, bucket_statement(contract, actions_of(failed)), commands)
+    return Remedy(account, loosen(policy, failed), None, commands)
 
 
-def mend_key(contract: Contract, code: str, failure: Failure) -> Remedy:
+def mend_key(contract: Contract, code: str, failed: Sequence[Failure]) -> Remedy:
     account, commands = contract.key_account, key_policy_commands(contract)
     if code == "key.no-allow":
         sentence = f"Allow {contract.role} in the policy of the key again, with this statement:"
-        return Remedy(account, sentence, key_statement(contract), commands)
-    return Remedy(account, _loosen("the key policy", failure), None, commands)
+        return Remedy(account, sentence, key_statement(contract, actions_of(failed)), commands)
+    return Remedy(account, loosen("the key policy", failed), None, commands)
 
 
 _GHOST = (
     "again with the role's ARN in place of the AROA... id: the id belonged to a role that was deleted, and a new role "
-    "of the same name is another principal."
+    "of the same name is another principal. It then says:"
 )
 
 
-def mend_bucket_ghost(contract: Contract) -> Remedy:
+def mend_bucket_ghost(contract: Contract, actions: Collection[str]) -> Remedy:
     sentence = f"Put the policy of {contract.bucket.name} {_GHOST}"
-    return Remedy(contract.owner.account, sentence, bucket_statement(contract), bucket_policy_commands(contract))
-
-
-def mend_key_ghost(contract: Contract) -> Remedy:
     return Remedy(
-        contract.key_account, f"Put the key policy {_GHOST}", key_statement(contract), key_policy_commands(contract)
+        contract.owner.account, sentence, bucket_statement(contract, actions), bucket_policy_commands(contract)
     )
 
 
-def mend_identity(contract: Contract, code: str, failure: Failure, actions: tuple[str, ...]) -> Remedy:
-    account, role = contract.consumer.account, contract.role_name
+def mend_key_ghost(contract: Contract, actions: Collection[str]) -> Remedy:
+    sentence = f"Put the key policy {_GHOST}"
+    return Remedy(contract.key_account, sentence, key_statement(contract, actions), key_policy_commands(contract))
+
+
+def mend_identity(contract: Contract, code: str, failed: Sequence[Failure]) -> Remedy:
+    account, role, actions = contract.consumer.account, contract.role_name, actions_of(failed)
+    commands = identity_policy_commands(contract)
     if code == "identity.no-allow":
-        return Remedy(
-            account,
-            f"Allow {', '.join(actions)} in an identity policy of {role} again:",
-            identity_statements(contract, actions),
-            (
-                f"aws iam list-role-policies --role-name {role}",
-                f"aws iam get-role-policy --role-name {role} --policy-name <name> --query PolicyDocument > policy.json",
-                "# edit policy.json, and keep every other statement",
-                f"aws iam put-role-policy --role-name {role} --policy-name <name> --policy-document file://policy.json",
-            ),
-        )
+        sentence = f"Allow {listed(actions)} in an identity policy of {role} again, with this statement:"
+        return Remedy(account, sentence, identity_statement(contract, actions), commands)
     if code == "identity.boundary":
+        return _mend_boundary(contract, failed)
+    if code == "identity.sessions-revoked":
         return Remedy(
             account,
-            f"Let the permissions boundary of {role} allow {', '.join(actions)}, or give the role another boundary:",
-            identity_statements(contract, actions),
-            (f"aws iam get-role --role-name {role} --query Role.PermissionsBoundary",),
+            f"Assume {role} again: only sessions that began before the time in the policy are refused. Remove "
+            "AWSRevokeOlderSessions from the role when the longest of them has ended.",
+            None,
+            (f"aws iam delete-role-policy --role-name {role} --policy-name AWSRevokeOlderSessions",),
         )
-    return Remedy(account, _loosen(f"the identity policies of {role}", failure))
+    return Remedy(account, loosen(f"the identity policies of {role}", failed), None, commands)
 
 
-def _loosen(policy: str, failure: Failure) -> str:
-    subject = f"Statement {_named(failure)} of {policy}"
-    if failure.denied:
+def _mend_boundary(contract: Contract, failed: Sequence[Failure]) -> Remedy:
+    account, role, actions = contract.consumer.account, contract.role_name, actions_of(failed)
+    commands = (f"aws iam get-role --role-name {role} --query Role.PermissionsBoundary",)
+    if any(failure.denied for failure in failed):
+        return Remedy(account, loosen(f"the permissions boundary of {role}", failed), None, commands)
+    sentence = f"Let the permissions boundary of {role} allow {listed(actions)}, or give the role another boundary:"
+    return Remedy(account, sentence, identity_statement(contract, actions), commands)
+
+
+def actions_of(failed: Sequence[Failure]) -> tuple[str, ...]:
+    return tuple(sorted({failure.required.action for failure in failed}))
+
+
+def loosen(policy: str, failed: Sequence[Failure]) -> str:
+    """A sentence for statements that deny, or that allow only under conditions."""
+    subject = f"Statement {_named(failed)} of {policy}"
+    if failed[0].kind is Kind.UNREAD:
+        return f"{subject} rests on behaviour that AWS does not document: say it in another way, or remove it."
+    if failed[0].kind is Kind.RISK and failed[0].denied:
+        return f"{subject} denies it in some circumstances: agree on them in the contract, or exempt the agreed role."
+    if failed[0].denied:
         return f"{subject} denies it: remove that Deny, or exempt the agreed role and objects from it."
-    return f"{subject} lets it pass only under conditions: agree on them in the contract, or drop them."
+    return f"{subject} allows it only under conditions: agree on them in the contract, or drop them."
+
+
+def _named(failed: Sequence[Failure]) -> str:
+    """The statements that decide, by Sid or place."""
+    statements = [statement for failure in failed for statement in failure.statements]
+    names = [f"`{s.sid}`" if s.sid else f"number {s.index + 1}" for s in statements]
+    return ", ".join(dict.fromkeys(names)) or "that decides"

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from threelocks.finding import Finding, Kind, Remedy
-from threelocks.locks.ask import Layered
+from threelocks.locks.agreed import Tree, as_policy, permitted
+from threelocks.locks.ask import Escape, Layered
 from threelocks.locks.callers import ANYONE, SERVICES, STRANGERS, CallerClass, classes
-from threelocks.locks.case import Case
-from threelocks.locks.findings import About, Universe, escapes_of, not_searched, wide_finding
-from threelocks.locks.terms import permitted
+from threelocks.locks.case import About, Case
+from threelocks.locks.narrow import Excess, Universe, escapes_of, not_searched, wide_findings
+from threelocks.locks.terms import keys_in_play
 from threelocks.policy.authorize import Layer
-from threelocks.policy.box import Box, Reading, boxes
-from threelocks.policy.document import Document, Effect, parse_document
+from threelocks.policy.document import Document, Effect
 from threelocks.policy.principal import Named, parse_name
 from threelocks.policy.request import CallerKind
-from threelocks.policy.space import CALLER, Binding, Group, Space, View
+from threelocks.policy.space import CALLER, Binding, Group, View
 from threelocks.policy.witness import UndecidedError
 
 
@@ -32,110 +31,121 @@ class Target:
     keys: dict[str, Binding]
 
 
+@dataclass(frozen=True, slots=True)
+class Guarded:
+    """What a bucket or key lock guards, and by which policies."""
+
+    on: str  # "bucket" or "key"
+    layered: Layered
+    targets: tuple[Target, ...]
+    remedy: Remedy  # for whatever is wide
+
+
 def narrow_findings(
-    case: Case, about: About, on: str, layered: Layered, targets: tuple[Target, ...], remedy: Remedy
+    case: Case, about: About, guarded: Guarded, *, asked: Callable[[CallerClass], bool] = lambda _: True
 ) -> list[Finding]:
-    """Who gets more than agreed: one finding for each class of principals and code."""
-    allowed = permitted(case, on)
-    services = _bound_to(case.contract.owner.account, about.account)
-    found: dict[tuple[str, str], Finding] = {}
-    for caller in classes(case, about.account, layered.documents):
-        for target in targets:
-            universe = _universe(case, caller, target)
+    """Who gets more than agreed: one finding for each class of principals and code. `asked`: of which classes."""
+    callers = [caller for caller in classes(case, about.account, guarded.layered.documents) if asked(caller)]
+    agreed, services = permitted(case, guarded.on), _services_of(case, about)
+    keys = keys_in_play((*guarded.layered.documents, agreed, services))
+    given_up: list[Finding] = []
+    found: list[Excess] = []
+    for caller in callers:
+        allowed = (*agreed.statements, *(services.statements if is_service(caller) else ()))
+        for universe in _universes(case, caller, guarded.targets):
             try:
-                hits = escapes_of(case, universe, layered, allowed, _for_services(caller, services))
+                hits = escapes_of(case, universe, guarded.layered, allowed, keys)
             except UndecidedError as error:
-                found[("not-fully-checked", caller.label)] = not_searched(about, caller.label, error)
+                given_up.append(not_searched(about, universe, error))
                 continue
-            for hit in hits:
-                granted = hit.layer is Layer.GRANT
-                code, what = _kind_of_excess(case, caller, hit.actions, granted=granted, on=on)
-                finding = wide_finding(about, code, universe, [hit], what=what, remedy=remedy)
-                known = found.get((code, caller.label))
-                found[(code, caller.label)] = _joined(known, finding) if known else finding
-    return [finding for finding in found.values() if not _implied(finding, set(found))]
+            found += [_excess(case, guarded, caller, universe, hit) for hit in hits]
+    return [*given_up, *_unimplied(wide_findings(about, found))]
 
 
-def _implied(finding: Finding, found: set[tuple[str, str]]) -> bool:
+def is_service(caller: CallerClass) -> bool:
+    return caller.space.kind is CallerKind.SERVICE
+
+
+def _unimplied(findings: list[Finding]) -> list[Finding]:
     """What anyone may do, other accounts and AWS services may do as well: it need not be said three times."""
-    return finding.principal in (STRANGERS, SERVICES) and (finding.code, ANYONE) in found
+    anyone = {action for one in findings if one.principal == ANYONE and one.kind is Kind.WIDE for action in one.actions}
+    return [one for one in findings if one.principal not in (STRANGERS, SERVICES) or not anyone.issuperset(one.actions)]
 
 
-def _joined(one: Finding, other: Finding) -> Finding:
-    """Two findings of one code and class as one."""
-    statements = tuple(dict.fromkeys((*one.statements, *other.statements)))
-    return replace(one, actions=tuple(sorted({*one.actions, *other.actions})), statements=statements)
+def _universes(case: Case, caller: CallerClass, targets: Sequence[Target]) -> Iterable[Universe]:
+    """The reader is asked twice: for agreed actions on what was not agreed, and for all others."""
+    agreed = {action.lower() for action in case.contract.actions}
+    for target in targets:
+        ours = tuple(action for action in target.actions if action.lower() in agreed)
+        others = tuple(action for action in target.actions if action.lower() not in agreed)
+        for actions in (ours, others) if caller.is_reader else (target.actions,):
+            if actions:
+                yield _universe(case, caller, target, actions)
 
 
-def _universe(case: Case, caller: CallerClass, target: Target) -> Universe:
-    keys = {**target.keys, **caller.keys(case)}
+def _universe(case: Case, caller: CallerClass, target: Target, actions: tuple[str, ...]) -> Universe:
     return Universe(
         label=caller.label,
         caller=caller.space,
         groups={CALLER: caller.group, target.resource.group: target.group},
         resource=target.resource,
         resource_account=target.account,
-        actions=target.actions,
-        keys=keys,
+        actions=actions,
+        keys={**target.keys, **caller.keys(case)},
         must=caller.must,
         scope=caller.scope,
     )
 
 
-def _kind_of_excess(
-    case: Case, caller: CallerClass, actions: tuple[str, ...], *, granted: bool, on: str
-) -> tuple[str, str]:
-    """The code of an excess, and what the policy does, as the rest of a sentence."""
-    if granted:
-        return "key.wide-grant", f"lets {caller.label} use the key by a grant that was not agreed"
-    if not caller.is_reader:
-        beyond_role = " beyond the agreed role" if caller.space.account == case.contract.consumer.account else ""
-        return f"{on}.wide-principal", f"lets in {caller.label}{beyond_role}, which was not agreed"
+def _excess(case: Case, guarded: Guarded, caller: CallerClass, universe: Universe, hit: Escape) -> Excess:
+    """The code of an excess, and what the policy does, in words."""
+    on, who = guarded.on, _who(case, caller)
     agreed = {action.lower() for action in case.contract.actions}
-    beyond = [action for action in actions if action.lower() not in agreed]
-    if beyond:
-        return f"{on}.wide-action", f"gives the role actions that were not agreed: {_list(beyond)}"
-    return f"{on}.wide-resource", "gives the role objects outside the agreed prefixes"
+    if hit.layer is Layer.GRANT:
+        code, what = "key.wide-grant", f"has a grant that lets in {who}"
+    elif not caller.is_reader:
+        code, what = f"{on}.wide-principal", f"lets in {who}"
+    elif hit.witness.action.lower() in agreed:
+        code, what = f"{on}.wide-resource", "lets the role go beyond the agreed prefixes"
+    else:
+        code, what = f"{on}.wide-action", "gives the role more actions than agreed"
+    return Excess(code, what, universe, hit, guarded.remedy)
 
 
-_SHOWN = 6
+def _who(case: Case, caller: CallerClass) -> str:
+    """A class of principals, in words that cannot be misread."""
+    consumer = case.contract.consumer.account
+    if caller.is_reader:
+        return "the role"
+    if caller.label == f"account {consumer}":
+        return f"others of account {consumer} than the agreed role"
+    return _IN_WORDS.get(caller.label, caller.label)
 
 
-def _list(names: list[str]) -> str:
-    if len(names) <= _SHOWN:
-        return ", ".join(names)
-    return f"{', '.join(names[:_SHOWN])} and {len(names) - _SHOWN} more"
+_IN_WORDS = {
+    STRANGERS: "accounts that nobody agreed on",
+    ANYONE: "anyone, even without credentials",
+    SERVICES: "an AWS service, on whosever behalf",
+}
 
 
-def _bound_to(*accounts: str) -> Document:
-    """AWS services may act for these accounts, where the policy makes sure that they do.
+# --- AWS services -----------------------------------------------------------------------------------------------------
+
+
+def _services_of(case: Case, about: About) -> Document:
+    """AWS services may act for the bucket's owner and for this lock's holder, where the policy makes sure that they do.
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/confused-deputy.html
     """
-    own = sorted(set(accounts))
-    text = {
-        "Version": "2012-10-17",
-        "Statement": [
-            _any_service({"StringEquals": {"aws:SourceAccount": own}}),
-            _any_service({"ArnLike": {"aws:SourceArn": [f"arn:*:*:*:{account}:*" for account in own]}}),
-        ],
-    }
-    return parse_document(json.dumps(text), "services bound to their owner")
-
-
-def _any_service(condition: dict[str, object]) -> dict[str, object]:
-    return {"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*", "Condition": condition}
-
-
-def _for_services(caller: CallerClass, services: Document) -> Callable[[Space], tuple[Box, ...]]:
-    """The boxes of what services may do; none for other callers."""
-    statements = services.statements if caller.space.kind is CallerKind.SERVICE else ()
-
-    def in_space(space: Space) -> tuple[Box, ...]:
-        # Read as possible, `Principal: "*"` stands for every service.
-        return boxes(statements, Layer.RESOURCE_POLICY, Reading(space, possible=True))
-
-    return in_space
+    own = sorted({case.contract.owner.account, about.account})
+    arns = [case.contract.bucket_arn, *(f"arn:*:*:*:{account}:*" for account in own)]
+    conditions: tuple[Tree, ...] = (
+        {"StringEquals": {"aws:SourceAccount": own}},
+        {"ArnLike": {"aws:SourceArn": arns}},
+        {"StringEquals": {"kms:CallerAccount": own}},
+    )
+    every: Tree = {"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"}
+    return as_policy(({**every, "Condition": condition} for condition in conditions), "services of the owner")
 
 
 # --- ghosts -----------------------------------------------------------------------------------------------------------
@@ -155,14 +165,16 @@ def _names_a_ghost(documents: tuple[Document, ...]) -> bool:
     )
 
 
-def as_ghosts(findings: list[Finding], documents: tuple[Document, ...], on: str, remedy: Remedy) -> list[Finding]:
+def as_ghosts(
+    findings: list[Finding], documents: tuple[Document, ...], on: str, remedy: Callable[[Collection[str]], Remedy]
+) -> list[Finding]:
     """Where the policy names a ghost, the missing Allow is most likely the one that the ghost still has."""
     if not _names_a_ghost(documents):
         return findings
-    dangling = "still allows an AROA... id: the role it named was deleted, and a new role of that name is not meant"
+    dangling = "it still allows an AROA... id, whose role was deleted: a new role of that name is not meant"
     return [
-        replace(f, code=f"{on}.dangling-principal", detail=f"{f.detail}; the policy {dangling}", remedy=remedy)
-        if f.code == f"{on}.no-allow" and f.kind is Kind.SHUT
+        replace(f, code=f"{on}.dangling-principal", detail=f"{f.detail}; {dangling}", remedy=remedy(f.actions))
+        if f.code == f"{on}.no-allow"
         else f
         for f in findings
     ]

@@ -1,22 +1,19 @@
-"""What a contract asks for, as spaces of requests: those that must work, and those that may.
-
-`required` gives, for each agreed action, the space of requests that the reader is entitled to; `permitted` writes what
-a bucket or key may allow as a policy of its own, so that one reading of policies serves both sides.
-"""
+"""What a contract asks for: for each agreed action, the space of requests that the reader is entitled to."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC
+from itertools import product
 
-from threelocks.contract import AlsoAllowed, BucketKeys, Context, Contract
+from threelocks.contract import BucketKeys, Contract
 from threelocks.locks.case import Case
 from threelocks.policy.actions import carries
 from threelocks.policy.arn import Arn
 from threelocks.policy.box import TRUE, Atom, Expr, Literal, TextLiteral
-from threelocks.policy.document import Document, Statement, parse_document
+from threelocks.policy.condition import OPERATORS, Family, is_multivalued
+from threelocks.policy.document import Document, Statement
 from threelocks.policy.pattern import glob, literal, parse_pattern, prefix
 from threelocks.policy.request import CallerKind
 from threelocks.policy.space import (
@@ -53,16 +50,58 @@ class Required:
     context: str = ""  # the contract's context, where it lists some
 
 
-def required(case: Case, documents: Iterable[Document], actions: Iterable[str] | None = None) -> list[Required]:
-    """The required requests for `actions` (default: all agreed), with every key bound that the documents ask for."""
-    keys = keys_in_play(documents)
-    contexts = case.contract.contexts or (_ANY_CONTEXT,)
-    wanted = case.contract.actions if actions is None else [a for a in case.contract.actions if a in set(actions)]
-    return [one for action in wanted for context in contexts for one in _REQUIRED[action](case, keys, context)]
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One way in which the readers come: condition keys (in lower case) that have known values, or None: are absent."""
+
+    name: str
+    keys: Mapping[str, tuple[str, ...] | None]
 
 
-# A contract that lists no context asks for every environment; as a file, a context must name some key.
-_ANY_CONTEXT = Context.model_construct(name="any", keys={})
+def required(case: Case, documents: Iterable[Document], actions: Iterable[str]) -> list[Required]:
+    """The required requests for those of `actions` that are agreed, with every key bound that the documents ask for."""
+    read = tuple(documents)
+    wanted, asked = set(actions), Asked(keys_in_play(read), _counted_in_seconds(read))
+    return [
+        one
+        for action in case.contract.actions
+        if action in wanted
+        for way in _ways(case.contract)
+        for one in _REQUIRED[action](case, asked, way)
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the policies ask for. `seconds`: they compare aws:EpochTime as a number, which has no end to foresee."""
+
+    keys: frozenset[str]
+    seconds: bool
+
+
+def _counted_in_seconds(documents: Iterable[Document]) -> bool:
+    return any(
+        condition.key == _EPOCH and (operator := OPERATORS.get(condition.operator)) and operator.family is Family.NUMBER
+        for document in documents
+        for statement in document.statements
+        for condition in statement.conditions
+    )
+
+
+def _ways(contract: Contract) -> list[Way]:
+    """The contract's contexts; without any, one way that leaves every environment open. Several values of a key that
+    holds one value are so many ways.
+    """
+    ways = [
+        Way(context.name, dict(zip(map(str.lower, context.keys), chosen, strict=True)))
+        for context in contract.contexts
+        for chosen in product(*(_alternatives(key.lower(), values) for key, values in context.keys.items()))
+    ]
+    return ways or [Way("", {})]
+
+
+def _alternatives(key: str, values: tuple[str, ...] | None) -> list[tuple[str, ...] | None]:
+    return [values] if values is None or is_multivalued(key) else [(value,) for value in values]
 
 
 def keys_in_play(documents: Iterable[Document]) -> frozenset[str]:
@@ -140,14 +179,21 @@ def _profile(case: Case, resource_account: str) -> dict[str, Binding]:
         **at_present(case),
         "aws:tokenissuetime": Free(required=True, ceiling=case.observation.began.timestamp()),
     }
-    if premises.consumer_organization:
-        bound["aws:principalorgid"] = Const((premises.consumer_organization,))
-    if premises.consumer_org_path:
-        bound["aws:principalorgpaths"] = Const((premises.consumer_org_path,))
+    bound |= organization(contract)
     if premises.owner_organization:
         bound["aws:resourceorgid"] = Const((premises.owner_organization,))
     for tag, value in premises.principal_tags.items():
         bound[f"aws:principaltag/{tag.lower()}"] = Const((value,))
+    return bound
+
+
+def organization(contract: Contract) -> dict[str, Binding]:
+    """Where the consumer's account stands, as far as the contract's premises say."""
+    bound: dict[str, Binding] = {}
+    if contract.premises.consumer_organization:
+        bound["aws:principalorgid"] = Const((contract.premises.consumer_organization,))
+    if contract.premises.consumer_org_path:
+        bound["aws:principalorgpaths"] = Const((contract.premises.consumer_org_path,))
     return bound
 
 
@@ -161,15 +207,15 @@ def at_present(case: Case) -> dict[str, Binding]:
     now = case.observation.began
     return {
         "aws:currenttime": Const((now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),)),
-        "aws:epochtime": Const((str(int(now.timestamp())),)),
+        _EPOCH: Const((str(int(now.timestamp())),)),
     }
 
 
 def _assemble(
     case: Case,
     action: str,
-    keys: frozenset[str],
-    context: Context,
+    asked: Asked,
+    way: Way,
     *,
     resource: View,
     resource_account: str,
@@ -179,32 +225,41 @@ def _assemble(
 ) -> Required:
     caller = reader(case)
     bound: dict[str, Binding] = {**_profile(case, resource_account), **caller.keys(), **own}
-    for name, values in context.keys.items():
-        bound[name.lower()] = Const(values)
-    for key in keys - bound.keys():
-        bound[key] = Free() if carries(action, key) else ABSENT
-    for key in [key for key in bound if not carries(action, key)]:
-        bound[key] = ABSENT
-    floor = case.observation.began.timestamp()
+    bound |= {key: Const(values) for key, values in way.keys.items()}
+    bound |= {key: Free() for key in asked.keys - bound.keys()}
+    bound |= {key: ABSENT for key in bound if not carries(action, key)}
     space = Space(caller, (action,), resource, resource_account, {CALLER: CALLER_GROUP, **groups}, bound)
-    opened = {"aws:currenttime": Free(required=True, floor=floor), "aws:tokenissuetime": Free(required=True)}
-    later = replace(space, keys={**bound, **{k: v for k, v in opened.items() if k not in context.keys}})
-    name = context.name if case.contract.contexts else ""
-    return Required(action, space, later, (*_sessions(case.contract), *must), name)
+    opened = {key: value for key, value in _from_now_on(case, asked).items() if key not in way.keys}
+    return Required(
+        action, space, replace(space, keys={**bound, **opened}), (*_sessions(case.contract), *must), way.name
+    )
+
+
+_EPOCH = "aws:epochtime"
+
+
+def _from_now_on(case: Case, asked: Asked) -> dict[str, Binding]:
+    """The keys of time, at any later moment."""
+    now = case.observation.began.timestamp()
+    opened: dict[str, Binding] = {
+        "aws:currenttime": Free(required=True, floor=now),
+        "aws:tokenissuetime": Free(required=True),
+    }
+    return opened if asked.seconds else {**opened, _EPOCH: Free(required=True, floor=now)}
 
 
 # --- each agreed action -----------------------------------------------------------------------------------------------
 
 
-def _get_object(case: Case, keys: frozenset[str], context: Context) -> list[Required]:
+def _get_object(case: Case, asked: Asked, way: Way) -> list[Required]:
     """Every non-empty object key under each agreed prefix; the marker object `sales/` counts."""
     contract = case.contract
     return [
         _assemble(
             case,
             "s3:GetObject",
-            keys,
-            context,
+            asked,
+            way,
             resource=View(RESOURCE, (f"{contract.bucket_arn}/", 0)),
             resource_account=contract.owner.account,
             own={},
@@ -214,7 +269,7 @@ def _get_object(case: Case, keys: frozenset[str], context: Context) -> list[Requ
     ]
 
 
-def _list_bucket(case: Case, keys: frozenset[str], context: Context) -> list[Required]:
+def _list_bucket(case: Case, asked: Asked, way: Way) -> list[Required]:
     """Every listing below an agreed prefix; the listing without a prefix only where the whole bucket is shared."""
     contract = case.contract
     whole = "" in contract.prefixes
@@ -223,8 +278,8 @@ def _list_bucket(case: Case, keys: frozenset[str], context: Context) -> list[Req
         _assemble(
             case,
             "s3:ListBucket",
-            keys,
-            context,
+            asked,
+            way,
             resource=View(RESOURCE, (contract.bucket_arn,)),
             resource_account=contract.owner.account,
             own={
@@ -238,7 +293,7 @@ def _list_bucket(case: Case, keys: frozenset[str], context: Context) -> list[Req
     ]
 
 
-def _decrypt(case: Case, keys: frozenset[str], context: Context) -> list[Required]:
+def _decrypt(case: Case, asked: Asked, way: Way) -> list[Required]:
     """As S3 issues it for the reader, with each form of encryption context that the bucket's objects may have.
 
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html
@@ -251,17 +306,17 @@ def _decrypt(case: Case, keys: frozenset[str], context: Context) -> list[Require
         BucketKeys.ON: (by_bucket,),
         BucketKeys.BOTH: (by_object, by_bucket),
     }[contract.premises.bucket_keys]
-    return [_decrypt_with(case, keys, context, form) for form in forms]
+    return [_decrypt_with(case, asked, way, form) for form in forms]
 
 
-def _decrypt_with(case: Case, keys: frozenset[str], context: Context, form: View) -> Required:
+def _decrypt_with(case: Case, asked: Asked, way: Way, form: View) -> Required:
     contract = case.contract
     own: dict[str, Binding] = {
         **_kms(case),
         "aws:viaawsservice": Const(("true",)),
         "kms:viaservice": Const((f"s3.{contract.bucket.region}.amazonaws.com",)),
         "kms:encryptionalgorithm": Const(("SYMMETRIC_DEFAULT",)),
-        **{key: ABSENT for key in keys if key.startswith("kms:encryptioncontext:")},
+        **{key: ABSENT for key in asked.keys if key.startswith("kms:encryptioncontext:")},
         "kms:encryptioncontext:aws:s3:arn": form,
         "kms:encryptioncontextkeys": Const(("aws:s3:arn",)),
     }
@@ -269,8 +324,8 @@ def _decrypt_with(case: Case, keys: frozenset[str], context: Context, form: View
     return _assemble(
         case,
         "kms:Decrypt",
-        keys,
-        context,
+        asked,
+        way,
         resource=View(RESOURCE, (contract.key,)),
         resource_account=contract.key_account,
         own=own,
@@ -279,15 +334,15 @@ def _decrypt_with(case: Case, keys: frozenset[str], context: Context, form: View
     )
 
 
-def _describe_key(case: Case, keys: frozenset[str], context: Context) -> list[Required]:
+def _describe_key(case: Case, asked: Asked, way: Way) -> list[Required]:
     """Asked of KMS directly: no service stands between."""
     contract = case.contract
     return [
         _assemble(
             case,
             "kms:DescribeKey",
-            keys,
-            context,
+            asked,
+            way,
             resource=View(RESOURCE, (contract.key,)),
             resource_account=contract.key_account,
             own={**_kms(case), "kms:viaservice": ABSENT},
@@ -321,54 +376,3 @@ def _prefix_expr(prefixes: tuple[str, ...], segment: int) -> Expr:
     if "" in prefixes:
         return TRUE
     return Atom((segment,), glob(tuple(prefix(text) for text in prefixes)))
-
-
-# --- what may be allowed ----------------------------------------------------------------------------------------------
-
-
-def permitted(case: Case, on: str) -> Document:
-    """What the bucket ("bucket"), the key ("key") or the role ("role") may allow, written as one policy: this contract,
-    its neighbours, and the owner's further readers.
-    """
-    statements = [s for contract in (case.contract, *case.neighbours) for s in _agreed(contract, case, on)]
-    statements += [_further(case.contract, entry) for entry in case.contract.also_allowed if entry.on == on]
-    return parse_document(json.dumps({"Version": "2012-10-17", "Statement": statements}), f"permitted on the {on}")
-
-
-def _agreed(contract: Contract, case: Case, on: str) -> list[dict[str, object]]:
-    same = {
-        "bucket": contract.bucket_arn == case.contract.bucket_arn,
-        "key": contract.key == case.contract.key,
-        "role": contract.role == case.contract.role,
-    }
-    if not same[on]:
-        return []
-    statements: list[dict[str, object]] = []
-    if "s3:GetObject" in contract.actions:
-        objects = [f"{contract.bucket_arn}/{_escaped(text)}*" for text in contract.prefixes]
-        statements.append(_allow(contract.role, ["s3:GetObject"], objects))
-    if "s3:ListBucket" in contract.actions:
-        listing = _allow(contract.role, ["s3:ListBucket"], [contract.bucket_arn])
-        if "" not in contract.prefixes:
-            listing["Condition"] = {"StringLike": {"s3:prefix": [f"{_escaped(text)}*" for text in contract.prefixes]}}
-        statements.append(listing)
-    if kms := [action for action in contract.actions if action.startswith("kms:")]:
-        statements.append(_allow(contract.role, kms, [contract.key]))
-    return statements
-
-
-def _further(contract: Contract, entry: AlsoAllowed) -> dict[str, object]:
-    resources = [contract.key]
-    if entry.on == "bucket":
-        resources = [contract.bucket_arn, *(f"{contract.bucket_arn}/{_escaped(text)}*" for text in entry.prefixes)]
-    return _allow(entry.principal, entry.actions, resources)
-
-
-def _allow(principal: str, actions: Sequence[str], resources: list[str]) -> dict[str, object]:
-    kind = "Service" if principal.endswith((".amazonaws.com", ".amazonaws.com.cn", ".aws.internal")) else "AWS"
-    return {"Effect": "Allow", "Principal": {kind: principal}, "Action": list(actions), "Resource": resources}
-
-
-def _escaped(text: str) -> str:
-    """A prefix as policy text in which no character is a wildcard or begins a variable."""
-    return "".join(f"${{{char}}}" if char in "*?$" else char for char in text)

@@ -43,6 +43,9 @@ class Name:
 
 
 _ACCOUNT = re.compile(r"[0-9]{12}")
+# Origin access identities are users of an account that is called so:
+# https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/private-content-restricting-access-to-s3.html
+CLOUDFRONT = "cloudfront"
 _UNIQUE_ID = re.compile(r"A(?:ROA|IDA|GPA|SIA)[A-Z0-9]{12,}")
 
 
@@ -68,7 +71,9 @@ def parse_name(entry: PrincipalEntry) -> Name:
 
 def _from_arn(arn: Arn) -> Name:
     kind, _, rest = arn.resource.partition("/")
-    if not _ACCOUNT.fullmatch(arn.account) or arn.region or set("*?") & set(arn.partition + arn.resource):
+    if arn.region or set("*?") & set(arn.partition + arn.resource):
+        return Name(Named.NOBODY)
+    if not _ACCOUNT.fullmatch(arn.account) and not (arn.account == CLOUDFRONT and kind == "user"):
         return Name(Named.NOBODY)
     if arn.service == "iam" and arn.resource == "root":
         return Name(Named.ACCOUNT, account=arn.account, partition=arn.partition)
