@@ -10,13 +10,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from moto.sns.models import sns_backends
+
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """One action on one resource."""
+    """One action on one resource. `via` is the service that asks KMS in the caller's name."""
 
     action: str
     resource: str
+    via: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,8 @@ def needs(service: str, operation: str, params: Mapping[str, Any], place: Place)
     if (service, operation) == ("dynamodb", "TransactWriteItems"):
         return tuple(_of_item(item, place) for item in params["TransactItems"])
     action = _NAMED_OTHERWISE.get((service, operation), f"{service}:{operation}")
-    return (Need(action, _RESOURCES[service](params, place)),)
+    own = Need(action, _RESOURCES[service](params, place))
+    return (own, *_of_encrypted(own.resource)) if action == "sns:Publish" else (own,)
 
 
 # The API's name of a call is not always IAM's.
@@ -52,6 +56,17 @@ _OF_TRANSACTION = {
     "Delete": "DeleteItem",
     "ConditionCheck": "ConditionCheckItem",
 }
+
+
+def _of_encrypted(topic: str) -> tuple[Need, ...]:
+    """Who publishes to an encrypted topic needs its key, too.
+    https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
+    """
+    _, _, _, region, account, _ = topic.split(":")
+    key = sns_backends[account][region].topics[topic].kms_master_key_id
+    arn = f"arn:aws:kms:{region}:{account}:key/{key}"
+    via = f"sns.{region}.amazonaws.com"
+    return tuple(Need(action, arn, via) for action in ("kms:GenerateDataKey", "kms:Decrypt")) if key else ()
 
 
 def _of_item(item: Mapping[str, Any], place: Place) -> Need:

@@ -9,6 +9,7 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 from botocore.awsrequest import AWSResponse
+from moto.core.models import botocore_stubber
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +51,11 @@ class Faults:
         def before_send(request: Any, event_name: str, **_: Any) -> AWSResponse | None:
             operation = ":".join((client.meta.service_model.service_name, event_name.rpartition(".")[2]))
             fault = self._next(operation)
-            return _response(request.url, fault, protocol) if fault else None
+            return _response(request.url, fault, protocol) if fault else botocore_stubber(event_name, request)
 
-        client.meta.events.register_first("before-send", before_send)
+        # In moto's place and not before it: botocore asks everybody who listens, and moto would carry out the call.
+        client.meta.events.unregister("before-send", botocore_stubber)
+        client.meta.events.register("before-send", before_send)
 
     def _next(self, operation: str) -> Fault | None:
         fault = self.left[operation].pop(0) if self.left.get(operation) else self.always.get(operation)

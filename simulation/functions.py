@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from simulation.actions import Place, needs
+from simulation.actions import Need, Place, needs
 from simulation.cloud import Cloud
 from simulation.faults import Faults, denied
 from simulation.permission import Caller
-from simulation.roles import identity_allows
+from simulation.roles import identity_allows, key_allows
 from simulation.stacks import Stack
 from threelocks.aws.session import Clients, Credentials
 from threelocks.handlers.app import App
@@ -200,12 +200,17 @@ class Runtime:
 def _missing(role: str, region: str, service: str, operation: str, params: Mapping[str, Any]) -> str:
     """The first permission that the role lacks for a call, or an empty string."""
     account = role.split(":")[4]
-    context = {"aws:ResourceAccount": account, "aws:SecureTransport": "true"}
-    return next(
-        (
-            need.action
-            for need in needs(service, operation, params, Place(account, region))
-            if not identity_allows(Caller(account, role), need.action, need.resource, context)
-        ),
-        "",
-    )
+    wanted = needs(service, operation, params, Place(account, region))
+    return next((need.action for need in wanted if not _allowed(Caller(account, role), need)), "")
+
+
+def _allowed(caller: Caller, need: Need) -> bool:
+    """A key's own policy is asked as well as the role's: no statement of another policy can stand for it."""
+    context = {
+        "aws:PrincipalArn": caller.principal,
+        "aws:ResourceAccount": caller.account,
+        "aws:SecureTransport": "true",
+        **({"kms:ViaService": need.via} if need.via else {}),
+    }
+    by_role = identity_allows(caller, need.action, need.resource, context)
+    return by_role and (not need.via or key_allows(caller, need.action, need.resource, context))

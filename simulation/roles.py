@@ -9,6 +9,7 @@ from typing import Any
 from unittest.mock import patch
 
 from moto.iam.models import iam_backends
+from moto.kms.models import kms_backends
 from moto.sts.exceptions import STSClientError
 from moto.sts.responses import TokenResponse
 
@@ -44,6 +45,15 @@ def trusts(arn: str, caller: Caller, context: Mapping[str, str]) -> bool:
     statements = [{"Resource": "*", **statement} for statement in trust["Statement"]]
     said = decides({"Statement": statements}, action="sts:AssumeRole", resource=arn, context=context, caller=caller)
     return said is True
+
+
+def key_allows(caller: Caller, action: str, arn: str, context: Mapping[str, str]) -> bool:
+    """The key's policy lets this caller do it. A key that does not exist lets nobody."""
+    _, _, _, region, account, resource = arn.split(":", 5)
+    key = kms_backends[account][region].keys.get(resource.removeprefix("key/"))
+    if key is None:
+        return False
+    return decides(_parsed(key.policy), action=action, resource=arn, context=context, caller=caller) is True
 
 
 @contextmanager

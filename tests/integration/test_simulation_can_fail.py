@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from moto.kms.models import kms_backends
 
 from simulation.__main__ import play
 from simulation.changes import CHANGES, Change
@@ -18,6 +19,14 @@ from simulation.scenario import run
 from simulation.world import World
 
 OWNER, CONSUMER = "111111111111", "222222222222"
+
+
+@pytest.fixture(autouse=True)
+def empty_mailboxes(world: World) -> Iterator[None]:
+    """What one test leaves behind is not the next one's."""
+    yield
+    world.settle()
+    world.mails()
 
 
 def named(name: str) -> Change:
@@ -144,6 +153,17 @@ def test_a_function_is_refused_what_its_role_does_not_allow(world: World) -> Non
     assert answer["contracts"][0]["headline"] == "UNKNOWN"
     assert {call.refused for call in world.runtime.calls if call.refused} >= {"kms:DescribeKey", "kms:ListKeyPolicies"}
     assert world.invoke(OWNER, "recheck", {})["contracts"][0]["headline"] == "INTACT"
+
+
+def test_nobody_is_told_when_the_alert_topics_key_does_not_serve_its_publishers(world: World) -> None:
+    key = kms_backends[OWNER]["eu-west-1"].keys[world.accounts[OWNER].home.physical["AlertKey"]]
+    policy: Any = key.policy
+    kept = [statement for statement in policy["Statement"] if statement["Sid"] != "UsedByThePublishers"]
+    key.policy = json.dumps({**policy, "Statement": kept})
+    step = run(world, named("key-disabled"))
+    assert f"{OWNER} got 0 mails of the break, not one" in step.problems(world.accounts)
+    key.policy = policy
+    world.invoke(OWNER, "recheck", {})
 
 
 def test_the_demo_ends_with_status_1_and_says_why(world: World) -> None:
