@@ -210,6 +210,15 @@ class Glob:
     def fold(self) -> bool:
         return self._fold
 
+    @property
+    def branching(self) -> bool:
+        """Whether a pattern has a `?` behind a `*`, so that very many sets of runs can arise."""
+        return any(
+            piece is Wild.ONE and Wild.RUN in pattern.pieces[:at]
+            for pattern in self.patterns
+            for at, piece in enumerate(pattern.pieces)
+        )
+
     def single(self, bits: int) -> Iterator[int]:
         """Bits as single runs of the automaton, whose union they are."""
         left = bits & ~((bits & self._runs_here) << 1)

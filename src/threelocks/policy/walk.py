@@ -3,9 +3,10 @@
 One walk through the segments, letter by letter, drives the automata of all patterns at once. It goes towards the goal
 first (A*: letters so far plus the letters that are still needed at the least), and three things keep it small:
 
-- a pattern that must match is followed as one run of its automaton at a time, so that a long list of alternatives costs
-  their sum and not their product;
-- of two states that differ only in patterns that must *not* match, the one that is further from all of them is enough;
+- a pattern that must match is followed as one run of its automaton at a time where its runs would make too many sets:
+  so a list of alternatives costs their sum and not their product (but only one list: two would multiply again);
+- of two states that differ only in how far the other patterns have matched, the better one is enough, where one is
+  better in every pattern: further in those that should match, less far in those that should not;
 - letters that only such patterns name are not tried while some other letter is left.
 """
 
@@ -98,8 +99,8 @@ _EXPANDED, _STEPPED = 10, 5  # steps of the budget
 
 
 class _State(NamedTuple):
-    """Where a walk stands: the segment and the state of its shape; one run of each pattern that must match; all runs of
-    each other pattern.
+    """Where a walk stands: the segment and the state of its shape; one run of each guide; all runs of each other
+    pattern.
     """
 
     segment: int
@@ -110,7 +111,7 @@ class _State(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Track:
-    """One pattern over one view. `fixed` is the fixed text that stands before each segment, and at the end."""
+    """One list of patterns over one view. `fixed` is the fixed text before each segment, and at the end."""
 
     glob: Glob
     fixed: tuple[str, ...]
@@ -119,12 +120,19 @@ class _Track:
     @classmethod
     def of(cls, atom: Atom, segments: int) -> _Track:
         fixed = tuple(_fixed_text(atom.parts, segment, segments) for segment in range(segments + 1))
-        over = frozenset(part for part in atom.parts if isinstance(part, int))
-        return cls(atom.glob, fixed, over)
+        return cls(atom.glob, fixed, frozenset(part for part in atom.parts if isinstance(part, int)))
 
-    def lacking(self, run: int, segment: int) -> int:
-        """How many letters of free text a single run still needs."""
-        return self.glob.needed(run) - sum(len(text) for text in self.fixed[segment + 1 :])
+    def lacking(self, bits: int, segment: int) -> int:
+        """How many letters of free text are still needed for a match, at the least."""
+        needed = min((self.glob.needed(single) for single in self.glob.single(bits)), default=0)
+        return needed - sum(len(text) for text in self.fixed[segment + 1 :])
+
+    def through(self, bits: int, segment: int) -> int:
+        """The bits behind the fixed text that stands before a segment."""
+        return self.glob.run(bits, self.fixed[segment]) if self.fixed[segment] else bits
+
+    def step(self, bits: int, letter: str, segment: int) -> int:
+        return self.glob.step(bits, letter) if segment in self.over else bits
 
 
 def _fixed_text(parts: Parts, segment: int, segments: int) -> str:
@@ -140,34 +148,46 @@ def _fixed_text(parts: Parts, segment: int, segments: int) -> str:
     return text if segment == segments else ""
 
 
+def _guides(wanted: list[Atom]) -> list[Atom]:
+    """Of what must match: the longest list of patterns, and single patterns that pass through many sets of runs."""
+    longest = max(wanted, key=lambda atom: len(atom.glob.patterns), default=None)
+    return [atom for atom in wanted if atom is longest or (len(atom.glob.patterns) == 1 and atom.glob.branching)]
+
+
 class _Walker:
     def __init__(self, group: Group, expr: Expr, budget: Budget) -> None:
         self.shapes = group.segments
         self.budget = budget
         self.most = sum(shape.most for shape in self.shapes)
+        count = len(self.shapes)
         parts = expr.of if isinstance(expr, All) else (expr,)
-        count = len(group.segments)
-        self.needed = [_Track.of(part, count) for part in parts if isinstance(part, Atom)]
-        self.rest = [part for part in parts if not isinstance(part, Atom)]
+        wanted = [part for part in parts if isinstance(part, Atom)]
+        guides = _guides(wanted)
+        self.guides = [_Track.of(atom, count) for atom in guides]
+        self.rest = [part for part in parts if part not in guides]
         self.atoms = tuple(dict.fromkeys(atom for part in self.rest for atom in atoms(part)))
         self.others = [_Track.of(atom, count) for atom in self.atoms]
         self.index = {atom: at for at, atom in enumerate(self.atoms)}
+        self.aims = [self.index[atom] for atom in wanted if atom not in guides and len(atom.glob.patterns) == 1]
         positive = {atom for part in self.rest for atom in _positive(part)}
         negative = {atom for part in self.rest for atom in _negative(part)}
         self.good = [atom in positive for atom in self.atoms]  # the more of it matches, the better
         self.bad = [atom in negative for atom in self.atoms]
-        used = {letter for track in (*self.needed, *self.others) for letter in track.glob.letters}
+        globs = [track.glob for track in (*self.guides, *self.others)]
+        used = {letter for one in globs for letter in one.letters}
         used |= {variant for letter in used for variant in (letter.upper(), letter.lower()) if len(variant) == 1}
-        colonwise = any(track.glob.colonwise for track in (*self.needed, *self.others))
+        colonwise = any(one.colonwise for one in globs)
         self.always = [_always(shape, used, colonwise=colonwise) for shape in self.shapes]
         self.parents: dict[_State, tuple[_State, str] | None] = {}
         self.lengths: dict[_State, int] = {}
         self.waiting: dict[int, list[_State]] = {}
-        self.kept: dict[tuple[int, int, _Bits], list[_Bits]] = {}
+        self.kept: dict[tuple[int, int, _Bits], list[tuple[int, _Bits]]] = {}
 
     def search(self) -> tuple[str, ...] | None:
-        for state in self.starts():
-            self.push(state, None, "", 0)
+        bits = tuple(track.glob.start for track in self.others)
+        for runs in product(*(track.glob.single(track.glob.start) for track in self.guides)):
+            for state in self.enter(0, runs, bits):
+                self.push(state, None, "", 0)
         while self.waiting:
             least = min(self.waiting)
             if least > self.most:
@@ -192,7 +212,7 @@ class _Walker:
 
     def expand(self, state: _State) -> None:
         length = self.lengths[state]
-        self.budget.spend(_EXPANDED + len(self.needed) + len(self.others))
+        self.budget.spend(_EXPANDED + len(self.guides) + len(self.others))
         following: dict[_State, str] = {}
         for letter in self.letters(state):
             for after in self.step(state, letter):
@@ -206,55 +226,40 @@ class _Walker:
 
     # --- states -------------------------------------------------------------------------------------------------------
 
-    def starts(self) -> Iterator[_State]:
-        bits = tuple(track.glob.start for track in self.others)
-        for runs in _choices([tuple(track.glob.single(track.glob.start)) for track in self.needed]):
-            yield from self.enter(0, runs, bits)
-
     def enter(self, segment: int, runs: _Bits, bits: _Bits) -> Iterator[_State]:
         """Behind the last letter of the segment before: run each pattern through the fixed text that stands there."""
-
-        def through(track: _Track, one: int) -> int:
-            text = track.fixed[segment]
-            if text:
-                self.budget.spend(len(text))
-            return track.glob.run(one, text) if text else one
-
-        at_end = segment == len(self.shapes)
-        shape = 0 if at_end else self.shapes[segment].start
-        after = tuple(through(track, one) for track, one in zip(self.others, bits, strict=True))
-        choices = [tuple(track.glob.single(through(track, one))) for track, one in zip(self.needed, runs, strict=True)]
-        for chosen in _choices(choices):
+        self.budget.spend(sum(len(track.fixed[segment]) for track in (*self.guides, *self.others)))
+        shape = 0 if segment == len(self.shapes) else self.shapes[segment].start
+        after = tuple(track.through(one, segment) for track, one in zip(self.others, bits, strict=True))
+        choices = [track.glob.single(track.through(run, segment)) for track, run in zip(self.guides, runs, strict=True)]
+        for chosen in product(*choices):
             state = _State(segment, shape, chosen, after)
             if self.possible(state):
                 yield state
 
     def step(self, state: _State, letter: str) -> Iterator[_State]:
-        """The states after one more letter: several where a pattern that must match can go on in several ways."""
+        """The states after one more letter: several where a guide can go on in several ways."""
         segment = state.segment
+        self.budget.spend(_STEPPED + 2 * (len(self.guides) + len(self.others)))
         shape = self.shapes[segment].step(state.shape, letter)
         if shape < 0:
             return
-        self.budget.spend(_STEPPED + 2 * (len(self.needed) + len(self.others)))
-        choices: list[_Bits] = []
-        for track, run in zip(self.needed, state.runs, strict=True):
-            singles = tuple(track.glob.single(track.glob.step(run, letter))) if segment in track.over else (run,)
-            if not singles:
+        choices = []
+        for track, run in zip(self.guides, state.runs, strict=True):
+            after = track.step(run, letter, segment)
+            if not after:
                 return
-            choices.append(singles)
-        bits = tuple(
-            track.glob.step(one, letter) if segment in track.over else one
-            for track, one in zip(self.others, state.bits, strict=True)
-        )
-        for runs in _choices(choices):
-            after = _State(segment, shape, runs, bits)
-            if self.possible(after):
-                yield after
+            choices.append(tuple(track.glob.single(after)))
+        bits = tuple(track.step(one, letter, segment) for track, one in zip(self.others, state.bits, strict=True))
+        for runs in product(*choices):
+            following = _State(segment, shape, runs, bits)
+            if self.possible(following):
+                yield following
 
     def possible(self, state: _State) -> bool:
         """Whether the expression might still become true; at the end: whether it is."""
         if state.segment == len(self.shapes):
-            for track, run in zip(self.needed, state.runs, strict=True):
+            for track, run in zip(self.guides, state.runs, strict=True):
                 if not run & track.glob.accept:
                     return False
         return all(self._possible(part, state) for part in self.rest)
@@ -266,30 +271,30 @@ class _Walker:
             return any(self._possible(one, state) for one in expr.of)
         atom = expr.of if isinstance(expr, Not) else expr
         assert isinstance(atom, Atom)
-        at = self.index[atom]
-        bits = state.bits[at]
-        ended = state.segment == len(self.shapes)
+        bits = state.bits[self.index[atom]]
+        at_end = state.segment == len(self.shapes)
         if atom is expr:
-            return bool(bits & atom.glob.accept) if ended else bool(bits)
-        return not bits & (atom.glob.accept if ended else atom.glob.forever)
+            return bool(bits & atom.glob.accept) if at_end else bool(bits)
+        return not bits & (atom.glob.accept if at_end else atom.glob.forever)
 
     def lacking(self, state: _State) -> int:
         """The letters that are still needed at the least."""
         segment = state.segment
         if segment == len(self.shapes):
             return 0
-        wanted = self.shapes[segment].lacking(state.shape) + sum(shape.least for shape in self.shapes[segment + 1 :])
-        needed = (track.lacking(run, segment) for track, run in zip(self.needed, state.runs, strict=True))
-        return max(wanted, max(needed, default=0))
+        shape = self.shapes[segment].lacking(state.shape) + sum(shape.least for shape in self.shapes[segment + 1 :])
+        guides = [track.lacking(run, segment) for track, run in zip(self.guides, state.runs, strict=True)]
+        aims = [self.others[at].lacking(state.bits[at], segment) for at in self.aims]
+        return max(shape, *guides, *aims) if guides else shape
 
     def surpassed(self, state: _State) -> bool:
-        """Whether a state that was tried before leaves every way open that this one does."""
-        place = (state.segment, state.shape, state.runs)
-        kept = self.kept.setdefault(place, [])
+        """Whether a state that was tried before, with no longer text, leaves every way open that this one does."""
+        kept = self.kept.setdefault((state.segment, state.shape, state.runs), [])
         self.budget.spend(1 + len(kept) * len(self.others) // 4)
-        if any(self._no_worse(one, state.bits) for one in kept):
+        length = self.lengths[state]
+        if any(known <= length and self._no_worse(bits, state.bits) for known, bits in kept):
             return True
-        kept.append(state.bits)
+        kept.append((length, state.bits))
         return False
 
     def _no_worse(self, one: _Bits, other: _Bits) -> bool:
@@ -307,12 +312,12 @@ class _Walker:
         shape = self.shapes[state.segment]
         always = self.always[state.segment]
         yield from always
+        wanted = [*zip(self.guides, state.runs, strict=True)]
+        others = zip(self.others, state.bits, self.good, strict=True)
+        wanted += [(track, bits) for track, bits, good in others if good]
         named: dict[str, None] = {}
-        for track, bits, wanted in (
-            *((track, run, True) for track, run in zip(self.needed, state.runs, strict=True)),
-            *zip(self.others, state.bits, self.good, strict=True),
-        ):
-            if wanted and state.segment in track.over:
+        for track, bits in wanted:
+            if state.segment in track.over:
                 for letter in track.glob.live_letters(bits):
                     named[letter] = None
                     if track.glob.fold and len(letter.upper()) == 1:
@@ -353,12 +358,6 @@ def _negative(expr: Expr) -> Iterator[Atom]:
     elif not isinstance(expr, Atom):
         for one in expr.of:
             yield from _negative(one)
-
-
-def _choices(choices: list[_Bits]) -> Iterable[_Bits]:
-    if all(len(each) == 1 for each in choices):
-        return (tuple(each[0] for each in choices),)
-    return product(*choices)
 
 
 def _always(shape: Shape, used: set[str], *, colonwise: bool) -> tuple[str, ...]:

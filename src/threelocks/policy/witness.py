@@ -22,6 +22,7 @@ from threelocks.policy.box import (
     Expr,
     KeyLiteral,
     Literal,
+    Some,
     Test,
     TextLiteral,
     atoms,
@@ -127,8 +128,8 @@ class Search:
             found = self._failing(must, rest, (*avoid, *layer))
             if found is not None:
                 return found
-        for deny in gate.denies:
-            found = self._failing((*must, *deny.literals), rest, avoid)
+        for literals in _either(gate.denies):
+            found = self._failing((*must, *literals), rest, avoid)
             if found is not None:
                 return found
         return None
@@ -305,6 +306,19 @@ class Search:
 _NODE = 20  # what it costs to pick a request that is known by parts, in steps of the budget
 _VALUE = Group((TEXT,))
 _ANY_DATE = Condition("DateGreaterThanEquals", "", if_exists=False, key="", values=("1970-01-01",))
+
+
+def _either(boxes: Iterable[Box]) -> Iterator[tuple[Literal, ...]]:
+    """Conjunctions whose union the boxes are: one for all boxes that are about the same text and nothing else."""
+    of_text: dict[str, list[TextLiteral]] = {}
+    for box in boxes:
+        match box.literals:
+            case (TextLiteral() as only,):
+                of_text.setdefault(only.group, []).append(only)
+            case _:
+                yield box.literals
+    for group, literals in of_text.items():
+        yield (TextLiteral(group, Some(tuple(one.expr for one in literals)), any(one.absent for one in literals)),)
 
 
 def _literals(boxes: Iterable[Box]) -> Iterator[Literal]:
