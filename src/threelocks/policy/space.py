@@ -11,6 +11,7 @@ import string
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from threelocks.policy.pattern import utf16
 from threelocks.policy.request import Caller, CallerKind, Request
 
 _FREE_LETTERS = "xyzabcdefghijklmnopqrstuvwXYZABCDEFGHIJKLMNOPQRSTUVW0123456789-_.~=+,@!*/ "
@@ -20,13 +21,20 @@ _RARE_LETTERS = "".join(map(chr, range(0x4E00, 0x4E00 + 512)))
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """The texts a segment may hold. `letters` is in order of preference; None as `only` allows every letter."""
+    """The texts a segment may hold. `letters` is in order of preference; None as `only` allows every letter.
+
+    `inner` letters neither begin nor end the text; `lead` begins it; `example` is taken rather than the shortest text
+    where both will do, because it reads better.
+    """
 
     letters: str
     least: int
     most: int
     only: frozenset[str] | None = None
     path: bool = False  # "/" or "/.../": begins and ends with a slash
+    inner: str = ""
+    lead: str = ""
+    example: str = ""
 
     @property
     def start(self) -> int:
@@ -38,21 +46,31 @@ class Shape:
     def step(self, state: int, letter: str) -> int:
         """The state after one more letter, -1 where the text can no longer be valid.
 
-        For a plain text twice the letters so far (as far as they matter), plus 1 within a surrogate pair; for a path
-        1 behind a slash, 2 behind another letter.
+        For a plain text twice the letters so far (as far as they matter), plus 1 where it may not end: within a
+        surrogate pair, behind an inner letter. For a path 1 behind a slash, 2 behind another letter.
         """
         if self.path:
             if letter == "/":
                 return 1 if state in (0, 2) else -1
             return 2 if state else -1
-        low, high = "\udc00" <= letter <= "\udfff", "\ud800" <= letter <= "\udbff"
-        if low != bool(state & 1):
+        if self.forced(state) not in (None, letter):
             return -1
-        bound = self.most if self.least == self.most else self.least
+        if self.only is None:
+            low, unfinished = "\udc00" <= letter <= "\udfff", "\ud800" <= letter <= "\udbff"
+            if low != bool(state & 1):
+                return -1
+        else:
+            unfinished = letter in self.inner
+            if unfinished and not state:
+                return -1
         count = (state >> 1) + 1
-        if self.least == self.most and count > bound:
+        if self.least == self.most and count > self.most:
             return -1
-        return (min(count, bound) << 1) | high
+        return (min(count, self.least or 1) << 1) | unfinished
+
+    def forced(self, state: int) -> str | None:
+        """The one letter that may follow, if there is only one."""
+        return self.lead[state >> 1] if (state >> 1) < len(self.lead) else None
 
     def lacking(self, state: int) -> int:
         """How many more letters a text needs at the least."""
@@ -61,28 +79,62 @@ class Shape:
     def done(self, state: int) -> bool:
         return state == 1 if self.path else not state & 1 and (state >> 1) >= self.least
 
+    def holds(self, text: str) -> bool:
+        """Whether the whole text is valid."""
+        state = self.start
+        for letter in utf16(text):
+            state = self.step(state, letter) if self.allows(letter) else -1
+            if state < 0:
+                return False
+        return self.done(state) and len(text.encode()) <= self.most
+
 
 _WORD = frozenset(string.ascii_letters + string.digits + "_+=,.@-")
 
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 ACCOUNT = Shape("3456789012", 12, 12, frozenset(string.digits))
 NAME = Shape("xyzabcdefghijklmnopqrstuvw" + string.ascii_uppercase + string.digits + "-_.+=,@", 1, 64, _WORD)
-SESSION_NAME = Shape(NAME.letters, 2, 64, _WORD)
+SESSION_NAME = Shape(NAME.letters, 2, 64, _WORD, example="session")
 PATH = Shape("/" + _FREE_LETTERS, 1, 512, frozenset(map(chr, range(0x21, 0x7F))), path=True)
-UNIQUE_ID = Shape(
-    "X" + string.ascii_uppercase + string.digits, 16, 128, frozenset(string.ascii_uppercase + string.digits)
-)
+_CAPITALS = "X" + string.ascii_uppercase + string.digits
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-unique-ids
+UNIQUE_ID = Shape(_CAPITALS, 16, 128, frozenset(_CAPITALS))
+ROLE_ID = Shape(_CAPITALS, 21, 128, frozenset(_CAPITALS), lead="AROA")
+USER_ID = Shape(_CAPITALS, 21, 128, frozenset(_CAPITALS), lead="AIDA")
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
 BUCKET = Shape(
-    "xyzabcdefghijklmnopqrstuvw0123456789-.", 3, 63, frozenset(string.ascii_lowercase + string.digits + "-.")
+    "xyzabcdefghijklmnopqrstuvw0123456789-.",
+    3,
+    63,
+    frozenset(string.ascii_lowercase + string.digits + "-."),
+    inner="-.",
+    example="another-bucket",
 )
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
 OBJECT_KEY = Shape(_FREE_LETTERS + _RARE_LETTERS, 1, 1024)
-KEY_ID = Shape("0123456789abcdef-", 36, 36, frozenset("0123456789abcdef-"))
-REGION = Shape("xyzabcdefghijklmnopqrstuvw0123456789-", 9, 20, frozenset(string.ascii_lowercase + string.digits + "-"))
+KEY_ID = Shape(
+    "0123456789abcdef-",
+    36,
+    36,
+    frozenset("0123456789abcdef-"),
+    inner="-",
+    example="00000000-0000-0000-0000-000000000000",
+)
+REGION = Shape(
+    "xyzabcdefghijklmnopqrstuvw0123456789-",
+    9,
+    20,
+    frozenset(string.ascii_lowercase + string.digits + "-"),
+    inner="-",
+    example="eu-west-1",
+)
 TEXT = Shape(_FREE_LETTERS + _RARE_LETTERS, 0, 2048)
 SERVICE_NAME = Shape(
-    "xyzabcdefghijklmnopqrstuvw0123456789-.", 1, 128, frozenset(string.ascii_lowercase + string.digits + "-.")
+    "xyzabcdefghijklmnopqrstuvw0123456789-.",
+    1,
+    128,
+    frozenset(string.ascii_lowercase + string.digits + "-."),
+    inner="-.",
 )
 
 Part = str | int  # fixed text, or the index of a segment

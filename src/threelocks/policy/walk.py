@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import NamedTuple
 
-from threelocks.policy.box import All, Atom, Expr, Not, Some, atoms
+from threelocks.policy.box import All, Atom, Expr, Not, Some, atoms, holds_for
 from threelocks.policy.pattern import Glob, glob
 from threelocks.policy.space import Group, Parts, Shape
 
@@ -32,7 +32,7 @@ class Budget:
     of a slow processor.
     """
 
-    steps: int = 2_000_000
+    steps: int = 1_000_000
 
     def spend(self, steps: int) -> None:
         self.steps -= steps
@@ -46,9 +46,19 @@ def walk(group: Group, expr: Expr, budget: Budget) -> tuple[str, ...] | None:
     Raises UndecidedError beyond the budget, or when the shortest texts are longer than AWS allows.
     """
     plain = normal(expr)
-    if plain == Some():
-        return None
-    return _Walker(group, plain, budget).search()
+    return None if plain == Some() else _Walker(group, plain, budget).search()
+
+
+def better_read(group: Group, expr: Expr, texts: tuple[str, ...]) -> tuple[str, ...]:
+    """The texts with as many as possible of the examples that their shapes give, within the expression."""
+    exampled = tuple(shape.example or text for shape, text in zip(group.segments, texts, strict=True))
+    if holds_for(expr, exampled):
+        return exampled
+    for at, example in enumerate(exampled):
+        changed = (*texts[:at], example, *texts[at + 1 :])
+        if example != texts[at] and holds_for(expr, changed):
+            texts = changed
+    return texts
 
 
 # --- expressions in normal form ---------------------------------------------------------------------------------------
@@ -310,6 +320,10 @@ class _Walker:
         pattern which should match names.
         """
         shape = self.shapes[state.segment]
+        forced = shape.forced(state.shape)
+        if forced is not None:
+            yield forced
+            return
         always = self.always[state.segment]
         yield from always
         wanted = [*zip(self.guides, state.runs, strict=True)]

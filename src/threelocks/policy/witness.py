@@ -26,12 +26,13 @@ from threelocks.policy.box import (
     Test,
     TextLiteral,
     atoms,
+    holds_for,
 )
 from threelocks.policy.candidates import BOOLEANS, candidates, is_boolean
 from threelocks.policy.document import Condition
 from threelocks.policy.pattern import glob
 from threelocks.policy.space import TEXT, Free, Group, Point, Space
-from threelocks.policy.walk import Budget, UndecidedError, walk
+from threelocks.policy.walk import Budget, UndecidedError, better_read, walk
 
 __all__ = ["Budget", "Gate", "Search", "UndecidedError", "walk"]
 
@@ -231,8 +232,9 @@ class Search:
         of_text = [one for one in literals if isinstance(one, TextLiteral)]
         if group.optional and all(one.absent for one in of_text):
             return None
-        found = walk(group, All(tuple(one.expr for one in of_text)), self.budget)
-        return False if found is None else found
+        expr = All(tuple(one.expr for one in of_text))
+        found = walk(group, expr, self.budget)
+        return False if found is None else better_read(group, expr, found)
 
     def _value(self, literals: frozenset[Literal]) -> Answer:
         """The values of a free condition key; None: absent; False: nothing meets the literals."""
@@ -270,7 +272,9 @@ class Search:
         texts = All(tuple(expr for expr in (test.as_expr() for test in tests) if expr is not None))
         others = [test.condition for test in tests if test.condition is not None]
         if not others:
-            return self._shortest(texts)
+            found = self._shortest(texts)
+            example = _EXAMPLES.get(key, "anything")
+            return example if found is not None and holds_for(texts, (example,)) else found
         tried = candidates(key, others, binding)
         value = self._first(tried.values, tests)
         if value is not None or (tried.complete and not texts.of):
@@ -304,6 +308,14 @@ class Search:
 
 
 _NODE = 20  # what it costs to pick a request that is known by parts, in steps of the budget
+# What reads better than the shortest value, where it will do.
+_EXAMPLES = {
+    "aws:principalorgid": "o-anotherorg",
+    "aws:sourceaccount": "333333333333",
+    "aws:sourcearn": "arn:aws:s3:::another-bucket",
+    "aws:sourcevpc": "vpc-0123456789abcdef0",
+    "aws:sourcevpce": "vpce-0123456789abcdef0",
+}
 _VALUE = Group((TEXT,))
 _ANY_DATE = Condition("DateGreaterThanEquals", "", if_exists=False, key="", values=("1970-01-01",))
 
