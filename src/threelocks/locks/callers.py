@@ -22,9 +22,10 @@ from threelocks.policy.space import (
     CALLER,
     NAME,
     PATH,
+    ROLE_ID,
     SERVICE_NAME,
     SESSION_NAME,
-    UNIQUE_ID,
+    USER_ID,
     Binding,
     CallerSpace,
     Group,
@@ -112,8 +113,8 @@ def _cloudfront(allowing: Iterable[Statement], partition: str) -> list[CallerCla
     ]
 
 
-_ROLES = Group((PATH, UNIQUE_ID, NAME, SESSION_NAME))
-_USERS = Group((PATH, UNIQUE_ID, NAME))
+_ROLES = Group((PATH, ROLE_ID, NAME, SESSION_NAME))
+_USERS = Group((PATH, USER_ID, NAME))
 
 
 def _account(

@@ -21,9 +21,9 @@ from threelocks.policy.space import (
     CALLER,
     OBJECT_KEY,
     RESOURCE,
+    ROLE_ID,
     SESSION_NAME,
     TEXT,
-    UNIQUE_ID,
     Binding,
     CallerSpace,
     Const,
@@ -142,7 +142,7 @@ def reader(case: Case) -> CallerSpace:
     )
 
 
-CALLER_GROUP = Group((UNIQUE_ID, SESSION_NAME))  # in the order of `aws:userid`
+CALLER_GROUP = Group((ROLE_ID, SESSION_NAME))  # in the order of `aws:userid`
 
 
 def _sessions(contract: Contract) -> tuple[Literal, ...]:
