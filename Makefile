@@ -55,10 +55,19 @@ build: .venv-sam/ready ## build the Lambda package for AWS (python3.13)
 built-test: .venv/ready .venv-sam/ready .venv-built/ready ## build for this machine, and run the built package from an event to a mail
 	$(BIN)/python -m pytest -m built tests/e2e
 
+OPINION := build/second-opinion
+$(OPINION)/ready: second_opinion/package.json second_opinion/package-lock.json
+	@mkdir -p $(OPINION) && cp second_opinion/package.json second_opinion/package-lock.json $(OPINION)/
+	cd $(OPINION) && npm ci --ignore-scripts --no-audit --no-fund
+	@touch $@
+
+second-opinion: .venv/ready $(OPINION)/ready ## random cases against another evaluator (needs node); THREELOCKS_OPINION_CASES=500
+	$(BIN)/python -m second_opinion $(OPINION)/node_modules
+
 locks: .venv/ready ## renew the pinned lists in requirements/ and src/requirements.txt
 	@requirements/lock.sh
 
 clean: ## remove what the other targets made
 	rm -rf .venv .venv-sam .venv-built .aws-sam build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
-.PHONY: help setup demo test lint format validate build built-test locks clean
+.PHONY: help setup demo test lint format validate build built-test second-opinion locks clean
