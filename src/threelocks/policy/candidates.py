@@ -48,20 +48,29 @@ _ANY_TEXT = (
 )
 
 
-# Keys that AWS itself sets to true or false.
+# What some keys hold whenever a request carries them, whatever operator a policy puts them under.
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
 # https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
-_BOOLEAN = frozenset(
-    {
-        *("aws:multifactorauthpresent", "aws:principalisawsservice", "aws:securetransport", "aws:viaawsservice"),
-        *("kms:bypasspolicylockoutsafetycheck", "kms:grantisforawsresource", "kms:multiregion"),
-    }
-)
-BOOLEANS = ("false", "true")
+_TYPES = {
+    **dict.fromkeys(("aws:sourceip", "aws:vpcsourceip"), Family.ADDRESS),
+    **dict.fromkeys(("aws:currenttime", "aws:tokenissuetime", "s3:object-lock-retain-until-date"), Family.DATE),
+    **dict.fromkeys(("aws:epochtime", "aws:multifactorauthage", "s3:max-keys", "s3:signatureage"), Family.NUMBER),
+    **dict.fromkeys(("s3:tlsversion", "s3:object-lock-remaining-retention-days"), Family.NUMBER),
+    **dict.fromkeys(("aws:multifactorauthpresent", "aws:securetransport", "aws:viaawsservice"), Family.BOOL),
+    **dict.fromkeys(("aws:principalisawsservice", "kms:bypasspolicylockoutsafetycheck"), Family.BOOL),
+    **dict.fromkeys(("kms:grantisforawsresource", "kms:multiregion"), Family.BOOL),
+}
+
+
+def examples(key: str, binding: Free) -> tuple[str, ...]:
+    """Values of a key (in lower case) whose type is known: all of them for a boolean; empty where it holds any text."""
+    family = Family.DATE if binding.required else _TYPES.get(key)
+    return () if family is None else tuple(_OF_FAMILY[family]([], binding))
 
 
 def is_boolean(key: str) -> bool:
     """Whether a key (in lower case) holds `true` or `false` whenever a request carries it."""
-    return key in _BOOLEAN
+    return _TYPES.get(key) is Family.BOOL
 
 
 def _may_hold_anything(key: str) -> bool:
@@ -117,7 +126,7 @@ def _instant(seconds: float) -> str | None:
 
 
 def _booleans(_: list[str], __: Free) -> Iterable[str]:
-    return BOOLEANS
+    return ("false", "true")
 
 
 def _binaries(wanted: list[str], _: Free) -> Iterable[str]:

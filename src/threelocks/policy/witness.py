@@ -14,6 +14,7 @@ from itertools import product
 
 from threelocks.policy.box import (
     ACTION,
+    TRUE,
     ActionLiteral,
     All,
     Atom,
@@ -28,11 +29,10 @@ from threelocks.policy.box import (
     atoms,
     holds_for,
 )
-from threelocks.policy.candidates import BOOLEANS, candidates, is_boolean
-from threelocks.policy.document import Condition
+from threelocks.policy.candidates import candidates, examples, is_boolean
 from threelocks.policy.pattern import glob
 from threelocks.policy.space import TEXT, Free, Group, Point, Space
-from threelocks.policy.walk import Budget, UndecidedError, better_read, walk
+from threelocks.policy.walk import Budget, UndecidedError, better_read, normal, walk
 
 __all__ = ["Budget", "Gate", "Search", "UndecidedError", "walk"]
 
@@ -108,7 +108,7 @@ class Search:
             if isinstance(one, KeyLiteral):
                 binding = self.space.binding(one.key)
                 if isinstance(binding, Free) and binding.required:
-                    yield KeyLiteral(one.key, one.copy, Test(condition=_ANY_DATE))
+                    yield KeyLiteral(one.key, one.copy, Test(expr=TRUE))
 
     # --- failing and passing ------------------------------------------------------------------------------------------
 
@@ -267,17 +267,18 @@ class Search:
     def _one_value(self, literals: list[KeyLiteral], binding: Free) -> str | None:
         tests = [one.test for one in literals]
         key = literals[0].key
-        if is_boolean(key):
-            return self._first(BOOLEANS, tests)
-        texts = All(tuple(expr for expr in (test.as_expr() for test in tests) if expr is not None))
+        texts = normal(All(tuple(expr for expr in (test.as_expr() for test in tests) if expr is not None)))
         others = [test.condition for test in tests if test.condition is not None]
+        known = examples(key, binding)
+        if is_boolean(key) or (known and not others and texts == TRUE):
+            return self._first(known, tests)
         if not others:
             found = self._shortest(texts)
             example = _EXAMPLES.get(key, "anything")
             return example if found is not None and holds_for(texts, (example,)) else found
         tried = candidates(key, others, binding)
         value = self._first(tried.values, tests)
-        if value is not None or (tried.complete and not texts.of):
+        if value is not None or (tried.complete and texts == TRUE):
             return value
         value = self._first(self._instances(texts), tests)
         if value is None and self._shortest(texts) is not None:
@@ -317,7 +318,6 @@ _EXAMPLES = {
     "aws:sourcevpce": "vpce-0123456789abcdef0",
 }
 _VALUE = Group((TEXT,))
-_ANY_DATE = Condition("DateGreaterThanEquals", "", if_exists=False, key="", values=("1970-01-01",))
 
 
 def _either(boxes: Iterable[Box]) -> Iterator[tuple[Literal, ...]]:
