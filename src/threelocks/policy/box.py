@@ -270,12 +270,18 @@ def _literals(statement: Statement, layer: Layer, reading: Reading) -> Iterable[
 def _action_literal(statement: Statement, space: Space) -> Iterable[Literal]:
     if statement.actions is None:
         raise _NeverError
-    matcher = glob(tuple(parse_pattern(text, variables=False) for text in statement.actions), fold=True)
-    among = frozenset(action for action in space.actions if matcher.matches(action) != statement.not_action)
+    among = _among(space.actions, statement.actions, statement.not_action)
     if not among:
         raise _NeverError
     if len(among) < len(space.actions):
         yield ActionLiteral(among)
+
+
+@lru_cache(maxsize=4096)
+def _among(actions: tuple[str, ...], patterns: tuple[str, ...], negated: bool) -> frozenset[str]:  # noqa: FBT001
+    """The actions that a statement speaks of: asked again for every class of callers, and always the same."""
+    matcher = glob(tuple(parse_pattern(text, variables=False) for text in patterns), fold=True)
+    return frozenset(action for action in actions if matcher.matches(action) != negated)
 
 
 def _text_literal(group: str, expr: Expr, *, absent: bool = False, optional: bool = False) -> Iterable[Literal]:
