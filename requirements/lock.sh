@@ -11,3 +11,5 @@ compile runtime.in -c dev.lock -o ../src/requirements.txt
 compile built.in -c dev.lock -o built.lock
 compile sam.in -o sam.lock
 compile installer.in -o installer.lock
+compile fuzz.in -c dev.lock -o fuzz.lock
+compile mutants.in -c dev.lock -o mutants.lock

@@ -1,7 +1,7 @@
 """`authorize` against the slow reference, over random policies and requests, and the properties that it must have.
 
 THREELOCKS_POLICY_CASES sets how many sets of policies are tried, each with a dozen requests; when it is set, the cases
-are new ones on every run. A failure names its case.
+are new ones on every run, unless THREELOCKS_POLICY_SEED names the ones to try again. A failure names its case.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ from threelocks.policy.truth import Truth
 
 _CASES = os.environ.get("THREELOCKS_POLICY_CASES")
 _COUNT = int(_CASES or 600)
-_SEED = "fixed" if _CASES is None else secrets.token_hex(4)
+_SEED = os.environ.get("THREELOCKS_POLICY_SEED", "fixed" if _CASES is None else secrets.token_hex(4))
 _SETTINGS = settings(
     max_examples=max(1, _COUNT // 20),
-    derandomize=_CASES is None,
+    derandomize=_CASES is None or "THREELOCKS_POLICY_SEED" in os.environ,
     database=None,
     deadline=None,
     suppress_health_check=list(HealthCheck),
