@@ -143,7 +143,7 @@ class Glob:
     """
 
     __slots__ = (
-        *("_any", "_fold", "_letters", "_needed", "_run", "_runs_here"),
+        *("_any", "_fold", "_letters", "_needed", "_run", "_runs_here", "_shapes"),
         *("accept", "colonwise", "forever", "letters", "patterns", "start"),
     )
 
@@ -152,6 +152,7 @@ class Glob:
         self.colonwise = colonwise
         self._fold = fold
         self._needed: list[int] | None = None
+        self._shapes: _Shapes | None = None
         # Tokens of all patterns stand one after the other; each pattern ends in a bit of its own, which accepts.
         self._letters: dict[str, int] = {}  # letter -> the bits whose token is that letter
         one_any = one_here = run_any = run_here = start = accept = forever = 0
@@ -249,7 +250,71 @@ class Glob:
         return [letter for letter, at in self._letters.items() if at & bits]
 
     def matches(self, text: str) -> bool:
-        return bool(self.run(self.start, text) & self.accept)
+        """Whether any of the patterns matches. Plain text and `*` are looked for, not walked letter by letter."""
+        if not text.isascii():
+            return bool(self.run(self.start, text) & self.accept)
+        shapes = self._shapes or self._sorted_by_shape()
+        if self._fold:
+            text = text.lower()
+        return (
+            text in shapes.exact
+            or text.startswith(shapes.starts)
+            or (shapes.between != () and any(_runs_through(parts, text) for parts in shapes.between))
+            or (shapes.others and bool(self.run(self.start, text) & self.accept))
+        )
+
+    def _sorted_by_shape(self) -> _Shapes:
+        """The patterns by what it takes to match one against an ASCII text, in which a letter is a UTF-16 unit."""
+        exact, starts, between, others = set(), [], [], False
+        for pattern in self.patterns:
+            parts = _around_runs(pattern, fold=self._fold)
+            if parts is None or (self.colonwise and len(parts) > 1 and parts[0].count(":") < 5):  # noqa: PLR2004
+                others = True
+            elif len(parts) == 1:
+                exact.add(parts[0])
+            elif parts[1:] == ("",):
+                starts.append(parts[0])
+            else:
+                between.append(parts)
+        self._shapes = _Shapes(frozenset(exact), tuple(starts), tuple(between), others)
+        return self._shapes
+
+
+@dataclass(frozen=True, slots=True)
+class _Shapes:
+    """Patterns without wildcards; with one `*`, at the end; with `*` elsewhere; and whether there are others."""
+
+    exact: frozenset[str]
+    starts: tuple[str, ...]
+    between: tuple[tuple[str, ...], ...]
+    others: bool
+
+
+def _around_runs(pattern: Pattern, *, fold: bool) -> tuple[str, ...] | None:
+    """The texts before, between and after the `*` of a pattern; None when it holds a `?`."""
+    parts = [""]
+    for piece in pattern.pieces:
+        if piece is Wild.RUN:
+            parts.append("")
+        elif isinstance(piece, str):
+            parts[-1] += "".join(map(_folded, utf16(piece))) if fold else piece
+        else:
+            return None
+    return tuple(parts)
+
+
+def _runs_through(parts: tuple[str, ...], text: str) -> bool:
+    """Whether a text begins with the first part, ends with the last, and holds the others between, in order."""
+    first, last = parts[0], parts[-1]
+    at, end = len(first), len(text) - len(last)
+    if at > end or not text.startswith(first) or not text.endswith(last):
+        return False
+    for part in parts[1:-1]:
+        found = text.find(part, at, end)
+        if found < 0:
+            return False
+        at = found + len(part)
+    return True
 
 
 @lru_cache(maxsize=8192)
