@@ -4,7 +4,7 @@ passes permitted? Each answer comes with a request that shows it, confirmed by t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from threelocks.finding import Kind, Witness
@@ -32,11 +32,24 @@ class Layered:
     def documents(self) -> tuple[Document, ...]:
         return tuple(document for entry in self.needed for _, documents in entry for document in documents)
 
+    def without(self, dropped: Callable[[Statement], bool]) -> Layered:
+        """The same without the Allows that are known to let nobody in who is asked about."""
+        needed = tuple(
+            tuple((layer, tuple(_without(document, dropped) for document in documents)) for layer, documents in entry)
+            for entry in self.needed
+        )
+        return replace(self, needed=needed)
+
     def allows(self, reading: Reading) -> tuple[tuple[Box, ...], ...]:
         return tuple(_boxes(entry, Effect.ALLOW, reading) for entry in self.needed)
 
     def denies(self, reading: Reading) -> tuple[Box, ...]:
         return tuple(box for entry in self.needed for box in _boxes(entry, Effect.DENY, reading))
+
+
+def _without(document: Document, dropped: Callable[[Statement], bool]) -> Document:
+    kept = (s for s in document.statements if s.effect is Effect.DENY or not dropped(s))
+    return replace(document, statements=tuple(kept))
 
 
 def _boxes(entry: Alternatives, effect: Effect, reading: Reading) -> tuple[Box, ...]:

@@ -14,7 +14,7 @@ from threelocks.locks.terms import CALLER_GROUP, not_by_a_service, organization,
 from threelocks.policy.box import Atom, Literal, Not, TextLiteral
 from threelocks.policy.document import Document, Effect, PrincipalType, Statement
 from threelocks.policy.pattern import glob, literal
-from threelocks.policy.principal import CLOUDFRONT, Name, parse_name
+from threelocks.policy.principal import CLOUDFRONT, Name, Named, parse_name
 from threelocks.policy.request import CallerKind
 from threelocks.policy.space import (
     ABSENT,
@@ -59,7 +59,19 @@ class CallerClass:
             keys |= organization(case.contract)
         return keys
 
+    def is_out_of(self, statement: Statement) -> bool:
+        """Whether an Allow names nobody of these callers. Most do not, and need not be searched."""
+        listed = statement.principals or ()
+        return not statement.not_principal and not any(self._may_be(parse_name(entry)) for entry in listed)
 
+    def _may_be(self, name: Name) -> bool:
+        if name.named is Named.SERVICE:
+            return self.space.kind is CallerKind.SERVICE
+        # INVARIANT: callers of an open account are of none that an Allow names.
+        return name.account == self.space.account if name.account else name.named in _OPEN
+
+
+_OPEN = (Named.ANYONE, Named.CANONICAL_USER, Named.UNIQUE_ID)
 _OF_NO_ORGANIZATION: dict[str, Binding] = {"aws:principalorgid": ABSENT, "aws:principalorgpaths": ABSENT}
 
 

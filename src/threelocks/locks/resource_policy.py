@@ -52,9 +52,10 @@ def narrow_findings(
     found: list[Excess] = []
     for caller in callers:
         allowed = (*agreed.statements, *(services.statements if is_service(caller) else ()))
+        layered = guarded.layered.without(caller.is_out_of)
         for universe in _universes(case, caller, guarded.targets):
             try:
-                hits = escapes_of(case, universe, guarded.layered, allowed, keys)
+                hits = escapes_of(case, universe, layered, allowed, keys)
             except UndecidedError as error:
                 given_up.append(not_searched(about, universe, error))
                 continue
