@@ -212,50 +212,53 @@ class Escape:
 
 def escapes(
     space: Space, must: Sequence[Literal], layered: Layered, permitted: Sequence[Statement], budget: Budget
-) -> list[Escape]:
+) -> Iterable[Escape]:
     """Requests of the space that meet `must` and pass without being permitted: at most one for each layer that lets
-    them pass, and for each of surely and perhaps. Raises UndecidedError.
+    them pass, and for each of surely and perhaps. Raises UndecidedError, after what was found until then.
     """
-    search = Search(space, budget)
-    found: list[Escape] = []
-    left = frozenset(space.actions)
+    search, left = Search(space, budget), frozenset(space.actions)
+    asked: list[Gate] = []
     for sure in (True, False):
         allows = layered.allows(Reading(space, possible=not sure))
         if not all(allows):
             continue  # some layer lets nothing pass
-        denies = layered.denies(Reading(space, possible=sure))
+        gate = Gate(allows, layered.denies(Reading(space, possible=sure)))
+        if gate in asked:
+            return  # nothing here is unsettled
+        asked.append(gate)
         avoid = boxes(permitted, Layer.RESOURCE_POLICY, Reading(space, possible=True))
+        found: set[str] = set()
         for layer in dict.fromkeys(box.layer for box in allows[0]):
-            gate = Gate((tuple(box for box in allows[0] if box.layer is layer), *allows[1:]), denies)
-            points = list(_escaping(search, must, gate, avoid, left))
+            alone = Gate((tuple(box for box in allows[0] if box.layer is layer), *allows[1:]), gate.denies)
+            points, undecided = _escaping(search, must, alone, avoid, left)
             if points:
-                found.append(_escape(space, layered, layer, points))
-        left -= {action for escape in found for action in escape.actions}
-    return found
+                found |= {point.action for point in points}
+                yield _escape(space, layered, layer, points)
+            if undecided is not None:
+                raise undecided
+        left -= found
 
 
 def _escaping(
     search: Search, must: Sequence[Literal], gate: Gate, permitted: Sequence[Box], actions: frozenset[str]
-) -> Iterable[Point]:
-    """One point for each of these actions that escapes."""
+) -> tuple[list[Point], UndecidedError | None]:
+    """One point for each of these actions that escapes; what stopped the search, if it was given up."""
+    points: list[Point] = []
     left = actions
-    while left:
-        point = search.passing((*must, ActionLiteral(left)), gate, permitted)
-        if point is None:
-            return
-        yield point
-        left -= {point.action}
-        # What one action may do, others often may as well: ask before searching again.
-        for action in sorted(left):
-            other = replace(point, action=action)
-            if _passes(other, gate) and not any(box.holds(other) for box in permitted):
-                yield other
-                left -= {action}
+    try:
+        while left and (point := search.passing((*must, ActionLiteral(left)), gate, permitted)):
+            # What one action may do, others often may as well: ask before searching again.
+            alike = [replace(point, action=action) for action in sorted(left)]
+            points += [point, *(one for one in alike if one != point and _passes(one, gate, permitted))]
+            left -= {point.action for point in points}
+    except UndecidedError as undecided:
+        return points, undecided
+    return points, None
 
 
-def _passes(point: Point, gate: Gate) -> bool:
+def _passes(point: Point, gate: Gate, permitted: Sequence[Box]) -> bool:
     allowed = all(any(box.holds(point) for box in layer) for layer in gate.layers)
-    return allowed and not any(box.holds(point) for box in gate.denies)
+    return allowed and not any(box.holds(point) for box in (*gate.denies, *permitted))
 
 
 def _escape(space: Space, layered: Layered, layer: Layer | None, points: Sequence[Point]) -> Escape:

@@ -90,11 +90,11 @@ def _narrow_findings(about: About, case: Case, layered: Layered, documents: tupl
     found: list[Excess] = []
     for code, what, universe in (*_own(case, documents), *_others(case, documents)):
         try:
-            hits = escapes_of(case, universe, layered, allowed.statements, keys)
+            for hit in escapes_of(case, universe, layered, allowed.statements, keys):
+                # One by one, so that what was found stands even when the search is given up.
+                found.append(Excess(code, what, universe, hit, _narrowing(case, code)))  # noqa: PERF401 - see above
         except UndecidedError as error:
             given_up.append(not_searched(about, universe, error))
-            continue
-        found += [Excess(code, what, universe, hit, _narrowing(case, code)) for hit in hits]
     return [*given_up, *wide_findings(about, found)]
 
 

@@ -35,15 +35,12 @@ class Universe:
 
 def escapes_of(
     case: Case, universe: Universe, layered: Layered, permitted: Sequence[Statement], keys: frozenset[str]
-) -> list[Escape]:
+) -> Iterable[Escape]:
     """Requests of the universe that pass without being permitted. `keys`: what all the statements ask for. Raises
-    UndecidedError.
+    UndecidedError, after what was found until then.
     """
-    found = []
     for actions in _alike(universe.actions, keys):
-        space = _space(universe, actions, keys)
-        found += escapes(space, universe.must, layered, permitted, case.budget)
-    return found
+        yield from escapes(_space(universe, actions, keys), universe.must, layered, permitted, case.budget)
 
 
 @lru_cache(maxsize=256)

@@ -55,11 +55,11 @@ def narrow_findings(
         layered = guarded.layered.without(caller.is_out_of)
         for universe in _universes(case, caller, guarded.targets):
             try:
-                hits = escapes_of(case, universe, layered, allowed, keys)
+                for hit in escapes_of(case, universe, layered, allowed, keys):
+                    # One by one, so that what was found stands even when the search is given up.
+                    found.append(_excess(case, guarded, caller, universe, hit))  # noqa: PERF401 - see above
             except UndecidedError as error:
                 given_up.append(not_searched(about, universe, error))
-                continue
-            found += [_excess(case, guarded, caller, universe, hit) for hit in hits]
     return [*given_up, *_unimplied(wide_findings(about, found))]
 
 
