@@ -71,10 +71,14 @@ def atoms(expr: Expr) -> Iterable[Atom]:
 
 
 def text_matches(view: View, patterns: Glob) -> Expr:
-    """An atom, or its truth where the view has no free segment."""
-    if not _is_fixed(view):
-        return Atom(view.parts, patterns)
-    return TRUE if patterns.matches(view.spell(())) else FALSE
+    """An atom, or its truth where no free text can change it."""
+    if _is_fixed(view):
+        return TRUE if patterns.matches(view.spell(())) else FALSE
+    first = view.parts[0]
+    begun = patterns.run(patterns.start, first) if isinstance(first, str) else patterns.start
+    if begun & patterns.forever:
+        return TRUE
+    return Atom(view.parts, patterns) if begun else FALSE
 
 
 def _is_fixed(view: View) -> bool:

@@ -317,7 +317,11 @@ def _runs_through(parts: tuple[str, ...], text: str) -> bool:
     return True
 
 
-@lru_cache(maxsize=8192)
 def glob(patterns: tuple[Pattern, ...], *, colonwise: bool = False, fold: bool = False) -> Glob:
     """The automaton of these patterns, made once."""
+    return _glob(patterns, colonwise, fold)
+
+
+@lru_cache(maxsize=8192)
+def _glob(patterns: tuple[Pattern, ...], colonwise: bool, fold: bool) -> Glob:  # noqa: FBT001 - one form of call, one entry
     return Glob(patterns, colonwise=colonwise, fold=fold)
