@@ -10,10 +10,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from threelocks.policy.condition import Lookup, holds, is_multivalued
-from threelocks.policy.document import Document, Effect, Statement
-from threelocks.policy.pattern import Variable, glob, parse_pattern
-from threelocks.policy.principal import Name, Named, names, parse_name, speaks_of
+from threelocks.policy.document import Document, Statement
+from threelocks.policy.matcher import Asked, Matcher, matcher_of, ready_document
+from threelocks.policy.principal import Name, Named, names, speaks_of
 from threelocks.policy.request import CallerKind, Request
 from threelocks.policy.truth import Truth
 
@@ -82,21 +81,26 @@ class Decision:
     layers: tuple[LayerAnswer, ...] = field(default=(), repr=False)
 
 
+_NO, _MAYBE, _YES = Truth
+
+
 def authorize(request: Request, policies: Policies) -> Decision:
     """Decide one request under all the layers given."""
-    layers = tuple(_layers(request, policies))
-    lacking = tuple(sorted(_lacking(request, policies)))
+    asked = Asked(request)
+    documents = _documents(request, policies)
+    layers = tuple(_layers(asked, documents, policies))
+    lacking = tuple(sorted(_lacking(asked, documents)))
     for answer in layers:
-        if answer.deny is Truth.YES:
+        if answer.deny is _YES:
             return Decision(Outcome.EXPLICITLY_DENIED, answer.layer, answer.denying, lacking, layers)
-    allowed, blocking = _combined(request, policies, layers)
-    if allowed is Truth.NO:
+    allowed, blocking = _combined(asked, policies, layers)
+    if allowed is _NO:
         return Decision(Outcome.IMPLICITLY_DENIED, blocking, (), lacking, layers)
     for answer in layers:
-        if answer.deny is Truth.MAYBE:
+        if answer.deny is _MAYBE:
             return Decision(Outcome.UNKNOWN, answer.layer, answer.denying, lacking, layers)
-    if allowed is Truth.MAYBE:
-        undecided = (a for a in layers if a.layer is blocking and a.allow is Truth.MAYBE)
+    if allowed is _MAYBE:
+        undecided = (a for a in layers if a.layer is blocking and a.allow is _MAYBE)
         maybe = tuple(statement for answer in undecided for statement in answer.allowing)
         return Decision(Outcome.UNKNOWN, blocking, maybe, lacking, layers)
     statements = tuple(statement for answer in layers for statement in answer.allowing)
@@ -106,12 +110,16 @@ def authorize(request: Request, policies: Policies) -> Decision:
 # --- the layers -------------------------------------------------------------------------------------------------------
 
 
-def _layers(request: Request, policies: Policies) -> Iterable[LayerAnswer]:
-    for layer, documents in _documents(request, policies):
-        if layer not in _OF_THE_CALLER or request.caller.kind in _SUBJECT_TO[layer]:
-            yield _answer(layer, documents, request)
-    if policies.restrict_public and _is_cut_off(request):
-        yield LayerAnswer(Layer.PUBLIC_ACCESS_BLOCK, Truth.YES, Truth.YES)
+_Documents = list[tuple[Layer, tuple[Document, ...]]]
+
+
+def _layers(asked: Asked, documents: _Documents, policies: Policies) -> Iterable[LayerAnswer]:
+    kind = asked.request.caller.kind
+    for layer, held in documents:
+        if layer not in _OF_THE_CALLER or kind in _SUBJECT_TO[layer]:
+            yield _answer(layer, held, asked)
+    if policies.restrict_public and _is_cut_off(asked.request):
+        yield LayerAnswer(Layer.PUBLIC_ACCESS_BLOCK, _YES, _YES)
 
 
 _CALLER_SIDE = (Layer.IDENTITY_POLICY, Layer.PERMISSIONS_BOUNDARY, Layer.SESSION_POLICY)
@@ -125,19 +133,20 @@ _SUBJECT_TO = {
 }
 
 
-def _documents(request: Request, policies: Policies) -> Iterable[tuple[Layer, tuple[Document, ...]]]:
+def _documents(request: Request, policies: Policies) -> _Documents:
     """The documents of each layer that is asked; every level of an organization is a layer of its own."""
-    single = (
+    rcps = () if policies.rcps and _beyond_rcps(request) else policies.rcps
+    held: list[tuple[Layer, tuple[Document, ...] | None]] = [
         (Layer.IDENTITY_POLICY, policies.identity),
         (Layer.PERMISSIONS_BOUNDARY, _alone(policies.boundary)),
         (Layer.SESSION_POLICY, policies.session),
-        *((Layer.SERVICE_CONTROL_POLICY, level) for level in policies.scps),
-        *((Layer.RESOURCE_CONTROL_POLICY, level) for level in (() if _beyond_rcps(request) else policies.rcps)),
+        *[(Layer.SERVICE_CONTROL_POLICY, level) for level in policies.scps],
+        *[(Layer.RESOURCE_CONTROL_POLICY, level) for level in rcps],
         (Layer.VPC_ENDPOINT_POLICY, _alone(policies.endpoint)),
         (Layer.RESOURCE_POLICY, policies.resource),
         (Layer.GRANT, _alone(policies.grants)),
-    )
-    return ((layer, documents) for layer, documents in single if documents is not None)
+    ]
+    return [(layer, documents) for layer, documents in held if documents is not None]
 
 
 def _beyond_rcps(request: Request) -> bool:
@@ -161,19 +170,23 @@ def _is_cut_off(request: Request) -> bool:
     return caller.kind is not CallerKind.SERVICE and caller.account != request.resource_account
 
 
-def _answer(layer: Layer, documents: tuple[Document, ...], request: Request) -> LayerAnswer:
-    matched = [(statement, matches(statement, request, layer)) for d in documents for statement in d.statements]
-    by_effect = {
-        effect: [(s, truth) for s, truth in matched if s.effect is effect and truth is not Truth.NO]
-        for effect in Effect
-    }
-    return LayerAnswer(
-        layer,
-        allow=max((truth for _, truth in by_effect[Effect.ALLOW]), default=Truth.NO),
-        deny=max((truth for _, truth in by_effect[Effect.DENY]), default=Truth.NO),
-        allowing=tuple(s for s, _ in by_effect[Effect.ALLOW]),
-        denying=tuple(s for s, _ in by_effect[Effect.DENY]),
-    )
+def _answer(layer: Layer, documents: tuple[Document, ...], asked: Asked) -> LayerAnswer:
+    allow = deny = _NO
+    allowing: list[Statement] = []
+    denying: list[Statement] = []
+    action = asked.request.action
+    for document in documents:
+        for matcher in ready_document(document).about(action):
+            truth = _truth(matcher, asked, layer)
+            if truth is _NO:
+                continue
+            if matcher.is_allow:
+                allow = max(allow, truth)
+                allowing.append(matcher.statement)
+            else:
+                deny = max(deny, truth)
+                denying.append(matcher.statement)
+    return LayerAnswer(layer, allow, deny, tuple(allowing), tuple(denying))
 
 
 # --- one statement ----------------------------------------------------------------------------------------------------
@@ -183,31 +196,31 @@ WITH_PRINCIPAL = (*(Layer.RESOURCE_POLICY, Layer.GRANT, Layer.RESOURCE_CONTROL_P
 
 def matches(statement: Statement, request: Request, layer: Layer) -> Truth:
     """Whether a statement, standing in a policy of that layer, speaks of the request; MAYBE at most when opaque."""
-    truth = min(
-        _about_caller(statement, request, layer),
-        _about_action(statement, request.action),
-        _about_resource(statement, request),
-        _conditions_hold(statement, request),
-    )
-    return min(truth, Truth.MAYBE) if statement.problems else truth
+    matcher = matcher_of(statement)
+    return _truth(matcher, Asked(request), layer) if matcher.is_about(request.action) else _NO
 
 
-def _about_caller(statement: Statement, request: Request, layer: Layer) -> Truth:
-    if layer not in WITH_PRINCIPAL:
-        return Truth.YES
-    if layer is Layer.VPC_ENDPOINT_POLICY and not statement.not_principal:
-        return _at_endpoint(statement, request)
-    return speaks_of(statement, request.caller)
+def _truth(matcher: Matcher, asked: Asked, layer: Layer) -> Truth:
+    """The same for a statement that speaks of the action."""
+    truth = matcher.holds(asked)
+    if truth is _NO or layer not in WITH_PRINCIPAL:
+        return truth
+    return min(truth, _about_caller(matcher, asked.request, layer))
 
 
-def _at_endpoint(statement: Statement, request: Request) -> Truth:
+def _about_caller(matcher: Matcher, request: Request, layer: Layer) -> Truth:
+    if layer is Layer.VPC_ENDPOINT_POLICY and not matcher.statement.not_principal:
+        return _at_endpoint(matcher, request)
+    return speaks_of(matcher.statement, request.caller, matcher.names)
+
+
+def _at_endpoint(matcher: Matcher, request: Request) -> Truth:
     """In a gateway endpoint's policy an account stands for its root user only; what else is named there is unsettled.
 
     https://docs.aws.amazon.com/vpc/latest/privatelink/vpc-endpoints-s3.html
     """
     found = Truth.NO
-    for entry in statement.principals or ():
-        name = parse_name(entry)
+    for name in matcher.names:
         truth = names(name, request.caller)
         if name.named is Named.ACCOUNT:
             truth = min(truth, Truth.of(request.caller.kind is CallerKind.ROOT))
@@ -217,96 +230,48 @@ def _at_endpoint(statement: Statement, request: Request) -> Truth:
     return found
 
 
-def _about_action(statement: Statement, action: str) -> Truth:
-    """Actions do not know case. A statement without Action or NotAction has no effect."""
-    if statement.actions is None:
-        return Truth.NO
-    patterns = tuple(parse_pattern(text, variables=False) for text in statement.actions)
-    return Truth.of(glob(patterns, fold=True).matches(action) != statement.not_action)
-
-
-def _about_resource(statement: Statement, request: Request) -> Truth:
-    """Resources know case. A statement without Resource or NotResource has no effect.
-
-    A variable without a value matches nothing, but may also make the whole statement invalid: NotResource is unsettled.
-    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html
-    """
-    if statement.resources is None:
-        return Truth.NO
-    parsed = (parse_pattern(text, variables=statement.variables) for text in statement.resources)
-    bound = tuple(p for p in (pattern.bind(_lookup(request)) for pattern in parsed) if p is not None)
-    truth = Truth.of(glob(bound).matches(request.resource) != statement.not_resource)
-    unresolved = len(bound) < len(statement.resources)
-    return min(truth, Truth.MAYBE) if statement.not_resource and unresolved else truth
-
-
-def _lookup(request: Request) -> Lookup:
-    """The values of policy variables: an absent key gives the default, a list nothing."""
-
-    def value(variable: Variable) -> str | None:
-        found = request.values(variable.name)
-        if found is None:
-            return variable.default
-        return found[0] if len(found) == 1 and not is_multivalued(variable.name) else None
-
-    return value
-
-
-def _conditions_hold(statement: Statement, request: Request) -> Truth:
-    return min(
-        (
-            holds(condition, request.values(condition.key), _lookup(request), variables=statement.variables)
-            for condition in statement.conditions
-        ),
-        default=Truth.YES,
-    )
-
-
-def _lacking(request: Request, policies: Policies) -> set[str]:
+def _lacking(asked: Asked, documents: _Documents) -> set[str]:
     """Condition keys that some statement asks for and the request does not carry."""
-    return {
-        condition.key
-        for _, documents in _documents(request, policies)
-        for document in documents
-        for statement in document.statements
-        for condition in statement.conditions
-        if request.values(condition.key) is None
-    }
+    keys = frozenset[str]().union(*(ready_document(document).keys for _, held in documents for document in held))
+    return {key for key in keys.difference(asked.request.context) if asked.values(key) is None}
 
 
 # --- all layers together ----------------------------------------------------------------------------------------------
 
+_OF_THE_RESOURCE = (Layer.RESOURCE_POLICY, Layer.GRANT)
 _CEILINGS = (Layer.SERVICE_CONTROL_POLICY, Layer.RESOURCE_CONTROL_POLICY, Layer.VPC_ENDPOINT_POLICY)
 
 
-def _combined(request: Request, policies: Policies, layers: tuple[LayerAnswer, ...]) -> tuple[Truth, Layer | None]:
+def _combined(asked: Asked, policies: Policies, layers: tuple[LayerAnswer, ...]) -> tuple[Truth, Layer | None]:
     """Whether the Allows suffice, and the first layer that keeps them from being sure."""
-    needed: list[tuple[Truth, Layer]] = [(a.allow, a.layer) for a in layers if a.layer in _CEILINGS]
-    given = [answer for answer in layers if answer.layer in (Layer.RESOURCE_POLICY, Layer.GRANT)]
-    by_resource = max((answer.allow for answer in given), default=Truth.NO)
-    asked = policies.resource is not None or policies.grants is not None
-    if asked and request.caller.account == request.resource_account and request.caller.account:
-        needed += _inside_account(request, layers)
+    caller, owner = asked.request.caller, asked.request.resource_account
+    by_policy = policies.resource is not None or policies.grants is not None
+    needed = [(answer.allow, answer.layer) for answer in layers if answer.layer in _CEILINGS]
+    if by_policy and caller.account and caller.account == owner:
+        needed += _inside_account(asked, layers)
     else:
         needed += [(answer.allow, answer.layer) for answer in layers if answer.layer in _CALLER_SIDE]
-        needed += [(by_resource, Layer.RESOURCE_POLICY)] if asked else []
-    weakest = min((truth for truth, _ in needed), default=Truth.YES)
+        if by_policy:
+            given = [answer.allow for answer in layers if answer.layer in _OF_THE_RESOURCE]
+            needed.append((max(given, default=_NO), Layer.RESOURCE_POLICY))
+    weakest = min([truth for truth, _ in needed], default=_YES)
     return weakest, next((layer for truth, layer in needed if truth is weakest), None)
 
 
-def _inside_account(request: Request, layers: tuple[LayerAnswer, ...]) -> list[tuple[Truth, Layer]]:
+def _inside_account(asked: Asked, layers: tuple[LayerAnswer, ...]) -> list[tuple[Truth, Layer]]:
     """Inside one account either policy is enough, except that a key policy must at least delegate to the account.
 
     A resource policy that names the session or the user itself is not limited by what boundary and session policy leave
     unsaid; one that names the role is.
     """
+    request = asked.request
     of = {answer.layer: answer for answer in layers}
     limits = min((of[layer].allow for layer in _LIMITS if layer in of), default=Truth.YES)
     identity = of[Layer.IDENTITY_POLICY].allow if Layer.IDENTITY_POLICY in of else Truth.YES
     named = dict.fromkeys(Named, Truth.NO)
-    for layer in (Layer.RESOURCE_POLICY, Layer.GRANT):
+    for layer in _OF_THE_RESOURCE:
         for statement in of[layer].allowing if layer in of else ():
-            for strength, truth in _strengths(statement, request, layer):
+            for strength, truth in _strengths(statement, asked, layer):
                 named[strength] = max(named[strength], truth)
     itself = named[Named.SESSION]
     role = min(named[Named.IDENTITY], limits)
@@ -323,16 +288,17 @@ def _inside_account(request: Request, layers: tuple[LayerAnswer, ...]) -> list[t
     return [(allowed, next((layer for truth, layer in blamed if truth <= allowed), Layer.RESOURCE_POLICY))]
 
 
-def _strengths(statement: Statement, request: Request, layer: Layer) -> Iterable[tuple[Named, Truth]]:
+def _strengths(statement: Statement, asked: Asked, layer: Layer) -> Iterable[tuple[Named, Truth]]:
     """How exactly each entry of an allowing statement names the caller, and whether it surely does."""
-    truth = matches(statement, request, layer)
+    matcher, caller = matcher_of(statement), asked.request.caller
+    truth = _truth(matcher, asked, layer)
     if statement.not_principal:
         yield Named.ANYONE, truth
         return
-    for name in map(parse_name, statement.principals or ()):
-        covered = names(name, request.caller)
-        if covered is not Truth.NO:
-            yield _strength(name, statement, request.caller.kind), min(truth, covered)
+    for name in matcher.names:
+        covered = names(name, caller)
+        if covered is not _NO:
+            yield _strength(name, statement, caller.kind), min(truth, covered)
 
 
 def _strength(name: Name, statement: Statement, kind: CallerKind) -> Named:

@@ -97,25 +97,61 @@ def is_multivalued(key: str) -> bool:
     return key in _MULTIVALUED
 
 
+Test = Callable[[tuple[str, ...] | None, Lookup], Truth]
+_TestOne = Callable[[str, Lookup], Truth]
+
+
 def holds(condition: Condition, values: tuple[str, ...] | None, lookup: Lookup, *, variables: bool) -> Truth:
     """Whether a condition holds. `values` is None when the request does not carry the key.
 
     `lookup` answers the value of a policy variable; `variables` says whether the document's version has them at all.
     """
+    return ready(condition, variables=variables)(values, lookup)
+
+
+@lru_cache(maxsize=8192)
+def ready(condition: Condition, *, variables: bool) -> Test:
+    """The condition as a test of the values that a request carries for its key, with all that can be done once done."""
     operator = OPERATORS.get(condition.operator)
     if operator is None:
-        return Truth.MAYBE
+        return lambda _values, _lookup: Truth.MAYBE
     if operator.family is Family.NULL:
-        return _null(condition, values)
-    if values is None or (not values and condition.quantifier):
-        return without_value(condition, operator)
-    if not condition.quantifier:
+        present, absent = _null(condition, ()), _null(condition, None)
+        return lambda values, _lookup: absent if values is None else present
+    missing = without_value(condition, operator)
+    one = _ready_for_one(condition, operator, variables=variables)
+    if condition.quantifier:
+        settle = min if condition.quantifier == "ForAllValues" else max
+
+        def test_each(values: tuple[str, ...] | None, lookup: Lookup) -> Truth:
+            return settle([one(value, lookup) for value in values]) if values else missing
+
+        return test_each
+    if is_multivalued(condition.key):
+        return lambda values, _lookup: missing if values is None else Truth.NO
+
+    def test(values: tuple[str, ...] | None, lookup: Lookup) -> Truth:
+        if values is None:
+            return missing
         # A list under an operator for one value never matches, not even a negated one.
-        if is_multivalued(condition.key) or len(values) != 1:
-            return Truth.NO
-        return compare(condition, operator, values[0], lookup, variables=variables)
-    each = [compare(condition, operator, value, lookup, variables=variables) for value in values]
-    return min(each) if condition.quantifier == "ForAllValues" else max(each)
+        return one(values[0], lookup) if len(values) == 1 else Truth.NO
+
+    return test
+
+
+def _ready_for_one(condition: Condition, operator: Operator, *, variables: bool) -> _TestOne:
+    if operator.family not in (Family.STRING, Family.ARN) or (variables and any("${" in v for v in condition.values)):
+        return lambda value, lookup: compare(condition, operator, value, lookup, variables=variables)
+    automaton, unsettled = compiled(condition, operator, _no_value, variables=False)
+    otherwise = Truth.NO if unsettled is Truth.NO else Truth.MAYBE
+    matching, other = (~Truth.YES, ~otherwise) if operator.negated else (Truth.YES, otherwise)
+    if operator.family is Family.STRING:
+        return lambda value, _lookup: matching if automaton.matches(value) else other
+    return lambda value, _lookup: (matching if automaton.matches(value) else other) if is_arn(value) else Truth.NO
+
+
+def _no_value(_: Variable) -> None:
+    return None
 
 
 def without_value(condition: Condition, operator: Operator) -> Truth:
@@ -146,7 +182,7 @@ def compare(condition: Condition, operator: Operator, value: str, lookup: Lookup
     """Whether one value that is present satisfies the operator."""
     if operator.family is Family.ADDRESS:
         return _compare_address(condition, operator, value)
-    if operator.family is Family.ARN and not ARN_SHAPE.matches(value):
+    if operator.family is Family.ARN and not is_arn(value):
         return Truth.NO  # what is not an ARN never matches, not even a negated operator
     if operator.family in (Family.STRING, Family.ARN):
         automaton, unsettled = compiled(condition, operator, lookup, variables=variables)
@@ -187,6 +223,11 @@ _COLONS = 5
 
 # Any ARN: six parts, of which the first five hold no colon.
 ARN_SHAPE = glob((parse_pattern("arn:*:*:*:*:*", variables=False),), colonwise=True)
+
+
+def is_arn(text: str) -> bool:
+    """Whether a text has the shape of an ARN: what ARN_SHAPE says, said faster."""
+    return text.startswith("arn:") and text.count(":") >= _COLONS
 
 
 def _compare_address(condition: Condition, operator: Operator, value: str) -> Truth:

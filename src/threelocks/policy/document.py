@@ -10,7 +10,7 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -80,6 +80,8 @@ class Statement:
     variables: bool  # Version 2012-10-17: `${...}` is a policy variable
     problems: tuple[str, ...]  # what is not understood; not empty: opaque
     text: str  # the statement as JSON
+    # What `matcher` worked out of the statement once; no part of its value.
+    made: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,8 @@ class Document:
     label: str
     version: str
     statements: tuple[Statement, ...]
+    # What `matcher` worked out of the document once; no part of its value.
+    made: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def problems(self) -> tuple[str, ...]:

@@ -111,14 +111,18 @@ def names(name: Name, caller: Caller) -> Truth:
     return Truth.NO
 
 
-def speaks_of(statement: Statement, caller: Caller) -> Truth:
-    """Whether a statement of a resource policy is about this caller. Without Principal it is about nobody."""
+def speaks_of(statement: Statement, caller: Caller, listed: tuple[Name, ...] | None = None) -> Truth:
+    """Whether a statement of a resource policy is about this caller. Without Principal it is about nobody.
+
+    `listed` is its Principal or NotPrincipal, where somebody has parsed it already.
+    """
     if statement.principals is None:
         return Truth.NO
-    listed = [(name, names(name, caller)) for name in map(parse_name, statement.principals)]
-    if not statement.not_principal:
-        return max((truth for _, truth in listed), default=Truth.NO)
-    return _not_listed(listed, caller, statement.effect)
+    if listed is None:
+        listed = tuple(map(parse_name, statement.principals))
+    if statement.not_principal:
+        return _not_listed([(name, names(name, caller)) for name in listed], caller, statement.effect)
+    return max([names(name, caller) for name in listed], default=Truth.NO)
 
 
 def _not_listed(listed: list[tuple[Name, Truth]], caller: Caller, effect: Effect) -> Truth:

@@ -1,0 +1,128 @@
+"""Statements made ready to be matched: whatever does not depend on the request is worked out once.
+
+`authorize` asks; what a statement says of the caller depends on the layer that it stands in, and is asked there.
+"""
+
+from __future__ import annotations
+
+from threelocks.policy.condition import is_multivalued, ready
+from threelocks.policy.document import Document, Effect, Statement
+from threelocks.policy.pattern import Variable, glob, parse_pattern
+from threelocks.policy.principal import parse_name
+from threelocks.policy.request import Request
+from threelocks.policy.truth import Truth
+
+_NO, _MAYBE, _YES = Truth
+_ACTIONS = 1024  # actions remembered for one document: a service has a few hundred
+
+
+class Asked:
+    """A request, with the keys that follow from who asks worked out when first needed."""
+
+    __slots__ = ("_context", "_own", "request")
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+        self._context = request.context
+        self._own: dict[str, tuple[str, ...]] | None = None
+
+    def values(self, key: str) -> tuple[str, ...] | None:
+        """The values of a condition key (in lower case), or None when the request does not carry it."""
+        found = self._context.get(key)
+        if found is not None:
+            return found
+        if self._own is None:
+            self._own = self.request.caller.keys()
+        return self._own.get(key)
+
+    def variable(self, variable: Variable) -> str | None:
+        """The value of a policy variable: an absent key gives the default, a list nothing."""
+        found = self.values(variable.name)
+        if found is None:
+            return variable.default
+        return found[0] if len(found) == 1 and not is_multivalued(variable.name) else None
+
+
+class Matcher:
+    """One statement. Its answers are those of AWS for what the statement says, whatever its effect."""
+
+    __slots__ = ("_actions", "_patterns", "_resources", "_tests", "doubtful", "is_allow", "names", "statement")
+
+    def __init__(self, statement: Statement) -> None:
+        self.statement = statement
+        self.is_allow = statement.effect is Effect.ALLOW
+        self.doubtful = bool(statement.problems)
+        self.names = tuple(parse_name(entry) for entry in statement.principals or ())
+        self._actions = glob(tuple(parse_pattern(text, variables=False) for text in statement.actions or ()), fold=True)
+        self._patterns = tuple(parse_pattern(text, variables=statement.variables) for text in statement.resources or ())
+        fixed = not any(pattern.variables for pattern in self._patterns)
+        self._resources = glob(self._patterns) if fixed else None
+        self._tests = tuple((each.key, ready(each, variables=statement.variables)) for each in statement.conditions)
+
+    def is_about(self, action: str) -> bool:
+        """Whether the action is one that the statement speaks of. Without Action or NotAction there is none."""
+        return self.statement.actions is not None and self._actions.matches(action) != self.statement.not_action
+
+    def holds(self, asked: Asked) -> Truth:
+        """Whether resource and conditions are as the statement says; MAYBE at most when it is not understood."""
+        truth = _MAYBE if self.doubtful else _YES
+        truth = min(truth, self._about_resource(asked))
+        for key, test in self._tests:
+            if truth is _NO:
+                break
+            truth = min(truth, test(asked.values(key), asked.variable))
+        return truth
+
+    def _about_resource(self, asked: Asked) -> Truth:
+        """Resources know case. A statement without Resource or NotResource has no effect.
+
+        A variable without a value matches nothing, but may also make the whole statement invalid: NotResource is
+        unsettled.
+        https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html
+        """
+        statement, resource = self.statement, asked.request.resource
+        if statement.resources is None:
+            return _NO
+        if self._resources is not None:
+            return _YES if self._resources.matches(resource) != statement.not_resource else _NO
+        bound = tuple(one for one in (pattern.bind(asked.variable) for pattern in self._patterns) if one is not None)
+        truth = Truth.of(glob(bound).matches(resource) != statement.not_resource)
+        unresolved = len(bound) < len(self._patterns)
+        return min(truth, _MAYBE) if statement.not_resource and unresolved else truth
+
+
+def matcher_of(statement: Statement) -> Matcher:
+    """The statement, ready."""
+    made = statement.made
+    matcher: Matcher | None = made.get("matcher")
+    if matcher is None:
+        matcher = made["matcher"] = Matcher(statement)
+    return matcher
+
+
+class Ready:
+    """One document: its statements ready, and by action; `keys` are the condition keys that they ask for."""
+
+    __slots__ = ("_by_action", "_matchers", "keys")
+
+    def __init__(self, document: Document) -> None:
+        self._matchers = tuple(map(matcher_of, document.statements))
+        self._by_action: dict[str, tuple[Matcher, ...]] = {}
+        self.keys = frozenset(each.key for statement in document.statements for each in statement.conditions)
+
+    def about(self, action: str) -> tuple[Matcher, ...]:
+        """The statements that speak of an action, in order."""
+        found = self._by_action.get(action)
+        if found is None:
+            if len(self._by_action) >= _ACTIONS:
+                self._by_action.clear()
+            found = self._by_action[action] = tuple(each for each in self._matchers if each.is_about(action))
+        return found
+
+
+def ready_document(document: Document) -> Ready:
+    """The document, ready."""
+    found: Ready | None = document.made.get("ready")
+    if found is None:
+        found = document.made["ready"] = Ready(document)
+    return found
