@@ -29,6 +29,16 @@ setup: .venv/ready ## build .venv, with the pinned tools and this package
 	@requirements/install.sh .venv-built requirements/built.lock
 	@touch $@
 
+.venv-fuzz/ready: requirements/fuzz.lock
+	$(PYTHON) -m venv .venv-fuzz
+	@requirements/install.sh .venv-fuzz requirements/fuzz.lock
+	@touch $@
+
+.venv-mutants/ready: requirements/mutants.lock
+	$(PYTHON) -m venv .venv-mutants
+	@requirements/install.sh .venv-mutants requirements/mutants.lock
+	@touch $@
+
 demo: .venv/ready ## two simulated accounts, one share, each way it breaks: read the mails
 	@$(BIN)/python -m simulation $(ARGS)
 
@@ -64,10 +74,13 @@ $(OPINION)/ready: second_opinion/package.json second_opinion/package-lock.json
 second-opinion: .venv/ready $(OPINION)/ready ## random cases against another evaluator (needs node); THREELOCKS_OPINION_CASES=500
 	$(BIN)/python -m second_opinion $(OPINION)/node_modules
 
+mutants: .venv/ready .venv-mutants/ready ## change the judgement's code, one place at a time, and see whether a test notices; GROUPS="condition box"
+	$(BIN)/python -m fuzz.mutants $(GROUPS)
+
 locks: .venv/ready ## renew the pinned lists in requirements/ and src/requirements.txt
 	@requirements/lock.sh
 
 clean: ## remove what the other targets made
-	rm -rf .venv .venv-sam .venv-built .aws-sam build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-sam .venv-built .venv-fuzz .venv-mutants .aws-sam build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
-.PHONY: help setup demo test lint format validate build built-test second-opinion locks clean
+.PHONY: help setup demo test lint format validate build built-test mutants second-opinion locks clean

@@ -48,6 +48,7 @@ def name_of(value: str, kind: PrincipalType = PrincipalType.AWS) -> Name:
         (f"arn:aws-cn:iam::{OWNER}:root", Name(Named.ACCOUNT, OWNER, partition="aws-cn")),
         (ROLE_ARN, Name(Named.IDENTITY, CONSUMER, ROLE, "BIAnalyticsRole", partition="aws")),
         (f"arn:aws:iam::{CONSUMER}:role/a/b/R", Name(Named.IDENTITY, CONSUMER, ROLE, "R", partition="aws")),
+        (f"arn:aws:iam::{CONSUMER}:role/X", Name(Named.IDENTITY, CONSUMER, ROLE, "X", partition="aws")),
         (f"arn:aws:iam::{CONSUMER}:user/x/ana", Name(Named.IDENTITY, CONSUMER, USER, "ana", partition="aws")),
         (SESSION_ARN, Name(Named.SESSION, CONSUMER, ROLE, "BIAnalyticsRole", "nightly", "aws")),
         (ROLE_ID, Name(Named.UNIQUE_ID, name=ROLE_ID)),
@@ -57,6 +58,31 @@ def name_of(value: str, kind: PrincipalType = PrincipalType.AWS) -> Name:
 def test_an_entry_is_parsed_by_its_form(value: str, name: Name) -> None:
     """https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html"""
     assert name_of(value) == name
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        (PrincipalType.SERVICE, Name(Named.SERVICE, kind=CallerKind.SERVICE, name="*")),
+        (PrincipalType.FEDERATED, Name(Named.FEDERATED, name="*")),
+        (PrincipalType.CANONICAL_USER, Name(Named.CANONICAL_USER, name="*")),
+    ],
+)
+def test_entries_of_other_types_are_names_as_they_stand(kind: PrincipalType, name: Name) -> None:
+    """Only among AWS principals is `*` anyone.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html
+    """
+    assert name_of("*", kind) == name
+
+
+def test_an_origin_access_identity_is_a_user_of_cloudfront() -> None:
+    """https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/private-content-restricting-access-to-s3.html"""
+    identity = "CloudFront Origin Access Identity E1EXAMPLE"
+    expected = Name(Named.IDENTITY, "cloudfront", USER, identity, partition="aws")
+    assert name_of(f"arn:aws:iam::cloudfront:user/{identity}") == expected
+    for none in ("arn:aws:iam::cloudfront:role/R", "arn:aws:iam::cloudfront:root", "arn:aws:iam::elsewhere:user/u"):
+        assert name_of(none).named is Named.NOBODY
 
 
 @pytest.mark.parametrize(
