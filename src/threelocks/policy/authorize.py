@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 from threelocks.policy.document import Document, Statement
 from threelocks.policy.matcher import Asked, Matcher, matcher_of, ready_document
-from threelocks.policy.principal import Name, Named, names, speaks_of
+from threelocks.policy.principal import Name, Named, names
 from threelocks.policy.request import CallerKind, Request
 from threelocks.policy.truth import Truth
 
@@ -53,10 +54,11 @@ class Policies:
     resource: tuple[Document, ...] | None = None
     grants: Document | None = None
     restrict_public: bool = False
+    # What `authorize` worked out of the policies once; no part of their value.
+    made: dict[tuple[str, CallerKind], _Plan] = field(default_factory=dict, init=False, repr=False, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
-class LayerAnswer:
+class LayerAnswer(NamedTuple):
     """What one layer says of one request, and because of which statements."""
 
     layer: Layer
@@ -86,40 +88,67 @@ _NO, _MAYBE, _YES = Truth
 
 def authorize(request: Request, policies: Policies) -> Decision:
     """Decide one request under all the layers given."""
+    plan = _plan(request, policies)
+    context = request.context
+    lacking = tuple([key for key in plan.keys if key not in context])
     asked = Asked(request)
-    documents = _documents(request, policies)
-    layers = tuple(_layers(asked, documents, policies))
-    lacking = tuple(sorted(_lacking(asked, documents)))
-    for answer in layers:
+    layers = [_answer(layer, matchers, asked) for layer, matchers in plan.layers]
+    if policies.restrict_public and _is_cut_off(request):
+        layers.append(LayerAnswer(Layer.PUBLIC_ACCESS_BLOCK, _YES, _YES))
+    answers = tuple(layers)
+    for answer in answers:
         if answer.deny is _YES:
-            return Decision(Outcome.EXPLICITLY_DENIED, answer.layer, answer.denying, lacking, layers)
-    allowed, blocking = _combined(asked, policies, layers)
+            return Decision(Outcome.EXPLICITLY_DENIED, answer.layer, answer.denying, lacking, answers)
+    allowed, blocking = _combined(asked, policies, answers)
     if allowed is _NO:
-        return Decision(Outcome.IMPLICITLY_DENIED, blocking, (), lacking, layers)
-    for answer in layers:
+        return Decision(Outcome.IMPLICITLY_DENIED, blocking, (), lacking, answers)
+    for answer in answers:
         if answer.deny is _MAYBE:
-            return Decision(Outcome.UNKNOWN, answer.layer, answer.denying, lacking, layers)
+            return Decision(Outcome.UNKNOWN, answer.layer, answer.denying, lacking, answers)
     if allowed is _MAYBE:
-        undecided = (a for a in layers if a.layer is blocking and a.allow is _MAYBE)
+        undecided = (a for a in answers if a.layer is blocking and a.allow is _MAYBE)
         maybe = tuple(statement for answer in undecided for statement in answer.allowing)
-        return Decision(Outcome.UNKNOWN, blocking, maybe, lacking, layers)
-    statements = tuple(statement for answer in layers for statement in answer.allowing)
-    return Decision(Outcome.ALLOWED, None, statements, lacking, layers)
+        return Decision(Outcome.UNKNOWN, blocking, maybe, lacking, answers)
+    statements = tuple([statement for answer in answers for statement in answer.allowing])
+    return Decision(_ALLOWED, None, statements, lacking, answers)
+
+
+_ALLOWED = Outcome.ALLOWED
 
 
 # --- the layers -------------------------------------------------------------------------------------------------------
 
 
-_Documents = list[tuple[Layer, tuple[Document, ...]]]
+class _Plan(NamedTuple):
+    """What is asked for one action and one kind of caller: each layer with the statements that speak of the action.
+
+    `keys`, sorted: the condition keys that any statement asks for, but for those that follow from who asks.
+    """
+
+    layers: tuple[tuple[Layer, tuple[Matcher, ...]], ...]
+    keys: tuple[str, ...]
 
 
-def _layers(asked: Asked, documents: _Documents, policies: Policies) -> Iterable[LayerAnswer]:
-    kind = asked.request.caller.kind
-    for layer, held in documents:
-        if layer not in _OF_THE_CALLER or kind in _SUBJECT_TO[layer]:
-            yield _answer(layer, held, asked)
-    if policies.restrict_public and _is_cut_off(asked.request):
-        yield LayerAnswer(Layer.PUBLIC_ACCESS_BLOCK, _YES, _YES)
+_PLANS = 1024  # remembered for one set of policies: some actions of a few services, five kinds of caller
+
+
+def _plan(request: Request, policies: Policies) -> _Plan:
+    action, kind = request.action, request.caller.kind
+    plan = policies.made.get((action, kind))
+    if plan is not None:
+        return plan
+    documents = _documents(request, policies)
+    applying = [(layer, held) for layer, held in documents if layer not in _OF_THE_CALLER or kind in _SUBJECT_TO[layer]]
+    layers = tuple(
+        (layer, tuple(matcher for document in held for matcher in ready_document(document).about(action)))
+        for layer, held in applying
+    )
+    keys = {key for _, held in documents for document in held for key in ready_document(document).keys}
+    plan = _Plan(layers, tuple(sorted(keys - request.caller.keys().keys())))
+    if len(policies.made) >= _PLANS:
+        policies.made.clear()
+    policies.made[action, kind] = plan
+    return plan
 
 
 _CALLER_SIDE = (Layer.IDENTITY_POLICY, Layer.PERMISSIONS_BOUNDARY, Layer.SESSION_POLICY)
@@ -133,7 +162,7 @@ _SUBJECT_TO = {
 }
 
 
-def _documents(request: Request, policies: Policies) -> _Documents:
+def _documents(request: Request, policies: Policies) -> list[tuple[Layer, tuple[Document, ...]]]:
     """The documents of each layer that is asked; every level of an organization is a layer of its own."""
     rcps = () if policies.rcps and _beyond_rcps(request) else policies.rcps
     held: list[tuple[Layer, tuple[Document, ...] | None]] = [
@@ -170,28 +199,30 @@ def _is_cut_off(request: Request) -> bool:
     return caller.kind is not CallerKind.SERVICE and caller.account != request.resource_account
 
 
-def _answer(layer: Layer, documents: tuple[Document, ...], asked: Asked) -> LayerAnswer:
+def _answer(layer: Layer, matchers: tuple[Matcher, ...], asked: Asked) -> LayerAnswer:
     allow = deny = _NO
-    allowing: list[Statement] = []
-    denying: list[Statement] = []
-    action = asked.request.action
-    for document in documents:
-        for matcher in ready_document(document).about(action):
-            truth = _truth(matcher, asked, layer)
-            if truth is _NO:
-                continue
-            if matcher.is_allow:
-                allow = max(allow, truth)
-                allowing.append(matcher.statement)
-            else:
-                deny = max(deny, truth)
-                denying.append(matcher.statement)
-    return LayerAnswer(layer, allow, deny, tuple(allowing), tuple(denying))
+    allowing: tuple[Statement, ...] = ()
+    denying: tuple[Statement, ...] = ()
+    by_principal = layer in WITH_PRINCIPAL
+    for matcher in matchers:
+        truth = matcher.holds(asked)
+        if truth is not _NO and by_principal:
+            truth = min(truth, _about_caller(matcher, asked.request, layer))
+        if truth is _NO:
+            continue
+        if matcher.is_allow:
+            allow = max(allow, truth)
+            allowing += (matcher.statement,)
+        else:
+            deny = max(deny, truth)
+            denying += (matcher.statement,)
+    return LayerAnswer(layer, allow, deny, allowing, denying)
 
 
 # --- one statement ----------------------------------------------------------------------------------------------------
 
 WITH_PRINCIPAL = (*(Layer.RESOURCE_POLICY, Layer.GRANT, Layer.RESOURCE_CONTROL_POLICY, Layer.VPC_ENDPOINT_POLICY),)
+_ENDPOINT = Layer.VPC_ENDPOINT_POLICY
 
 
 def matches(statement: Statement, request: Request, layer: Layer) -> Truth:
@@ -209,9 +240,9 @@ def _truth(matcher: Matcher, asked: Asked, layer: Layer) -> Truth:
 
 
 def _about_caller(matcher: Matcher, request: Request, layer: Layer) -> Truth:
-    if layer is Layer.VPC_ENDPOINT_POLICY and not matcher.statement.not_principal:
+    if layer is _ENDPOINT and not matcher.statement.not_principal:
         return _at_endpoint(matcher, request)
-    return speaks_of(matcher.statement, request.caller, matcher.names)
+    return matcher.about(request.caller)
 
 
 def _at_endpoint(matcher: Matcher, request: Request) -> Truth:
@@ -230,12 +261,6 @@ def _at_endpoint(matcher: Matcher, request: Request) -> Truth:
     return found
 
 
-def _lacking(asked: Asked, documents: _Documents) -> set[str]:
-    """Condition keys that some statement asks for and the request does not carry."""
-    keys = frozenset[str]().union(*(ready_document(document).keys for _, held in documents for document in held))
-    return {key for key in keys.difference(asked.request.context) if asked.values(key) is None}
-
-
 # --- all layers together ----------------------------------------------------------------------------------------------
 
 _OF_THE_RESOURCE = (Layer.RESOURCE_POLICY, Layer.GRANT)
@@ -246,16 +271,20 @@ def _combined(asked: Asked, policies: Policies, layers: tuple[LayerAnswer, ...])
     """Whether the Allows suffice, and the first layer that keeps them from being sure."""
     caller, owner = asked.request.caller, asked.request.resource_account
     by_policy = policies.resource is not None or policies.grants is not None
-    needed = [(answer.allow, answer.layer) for answer in layers if answer.layer in _CEILINGS]
+    ceilings = [answer for answer in layers if answer.layer in _CEILINGS]
     if by_policy and caller.account and caller.account == owner:
-        needed += _inside_account(asked, layers)
+        needed = [*((answer.allow, answer.layer) for answer in ceilings), *_inside_account(asked, layers)]
     else:
-        needed += [(answer.allow, answer.layer) for answer in layers if answer.layer in _CALLER_SIDE]
+        limiting = [*ceilings, *[answer for answer in layers if answer.layer in _CALLER_SIDE]]
+        needed = [(answer.allow, answer.layer) for answer in limiting]
         if by_policy:
             given = [answer.allow for answer in layers if answer.layer in _OF_THE_RESOURCE]
-            needed.append((max(given, default=_NO), Layer.RESOURCE_POLICY))
+            needed.append((max(given), _BY_RESOURCE))
     weakest = min([truth for truth, _ in needed], default=_YES)
     return weakest, next((layer for truth, layer in needed if truth is weakest), None)
+
+
+_BY_RESOURCE = Layer.RESOURCE_POLICY
 
 
 def _inside_account(asked: Asked, layers: tuple[LayerAnswer, ...]) -> list[tuple[Truth, Layer]]:

@@ -23,6 +23,8 @@ from threelocks.policy.document import Condition
 from threelocks.policy.pattern import Glob, Pattern, Variable, Wild, glob, parse_pattern
 from threelocks.policy.truth import Truth
 
+_NO, _MAYBE, _YES = Truth
+
 Lookup = Callable[[Variable], str | Wild | None]
 _Ordered = TypeVar("_Ordered", Decimal, datetime)
 
@@ -134,12 +136,15 @@ def ready(condition: Condition, *, variables: bool) -> Test:
         if values is None:
             return missing
         # A list under an operator for one value never matches, not even a negated one.
-        return one(values[0], lookup) if len(values) == 1 else Truth.NO
+        return one(values[0], lookup) if len(values) == 1 else _NO
 
     return test
 
 
 def _ready_for_one(condition: Condition, operator: Operator, *, variables: bool) -> _TestOne:
+    if operator.family is Family.BOOL:
+        wanted = frozenset(value.lower() for value in condition.values) & {"true", "false"}
+        return lambda value, _lookup: _YES if value.lower() in wanted else _NO
     if operator.family not in (Family.STRING, Family.ARN) or (variables and any("${" in v for v in condition.values)):
         return lambda value, lookup: compare(condition, operator, value, lookup, variables=variables)
     automaton, unsettled = compiled(condition, operator, _no_value, variables=False)
@@ -147,7 +152,7 @@ def _ready_for_one(condition: Condition, operator: Operator, *, variables: bool)
     matching, other = (~Truth.YES, ~otherwise) if operator.negated else (Truth.YES, otherwise)
     if operator.family is Family.STRING:
         return lambda value, _lookup: matching if automaton.matches(value) else other
-    return lambda value, _lookup: (matching if automaton.matches(value) else other) if is_arn(value) else Truth.NO
+    return lambda value, _lookup: (matching if automaton.matches(value) else other) if is_arn(value) else _NO
 
 
 def _no_value(_: Variable) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from threelocks.policy.condition import is_multivalued, ready
 from threelocks.policy.document import Document, Effect, Statement
 from threelocks.policy.pattern import Variable, glob, parse_pattern
-from threelocks.policy.principal import parse_name
+from threelocks.policy.principal import parse_name, ready_for_callers
 from threelocks.policy.request import Request
 from threelocks.policy.truth import Truth
 
@@ -19,10 +19,11 @@ _ACTIONS = 1024  # actions remembered for one document: a service has a few hund
 class Asked:
     """A request, with the keys that follow from who asks worked out when first needed."""
 
-    __slots__ = ("_context", "_own", "request")
+    __slots__ = ("_context", "_own", "request", "resource")
 
     def __init__(self, request: Request) -> None:
         self.request = request
+        self.resource = request.resource
         self._context = request.context
         self._own: dict[str, tuple[str, ...]] | None = None
 
@@ -44,29 +45,40 @@ class Asked:
 
 
 class Matcher:
-    """One statement. Its answers are those of AWS for what the statement says, whatever its effect."""
+    """One statement. Its answers are those of AWS for what the statement says, whatever its effect.
 
-    __slots__ = ("_actions", "_patterns", "_resources", "_tests", "doubtful", "is_allow", "names", "statement")
+    `about` says whether a caller is among its principals.
+    """
+
+    __slots__ = (
+        *("_actions", "_most", "_not_action", "_not_resource", "_patterns", "_resources", "_tests"),
+        *("about", "is_allow", "names", "statement"),
+    )
 
     def __init__(self, statement: Statement) -> None:
         self.statement = statement
         self.is_allow = statement.effect is Effect.ALLOW
-        self.doubtful = bool(statement.problems)
         self.names = tuple(parse_name(entry) for entry in statement.principals or ())
+        self.about = ready_for_callers(statement, self.names)
         self._actions = glob(tuple(parse_pattern(text, variables=False) for text in statement.actions or ()), fold=True)
+        self._not_action = statement.not_action
+        # A statement without Resource or NotResource has no effect: its empty set of patterns never matches.
         self._patterns = tuple(parse_pattern(text, variables=statement.variables) for text in statement.resources or ())
-        fixed = not any(pattern.variables for pattern in self._patterns)
-        self._resources = glob(self._patterns) if fixed else None
+        self._resources = None if any(pattern.variables for pattern in self._patterns) else glob(self._patterns)
+        self._not_resource = statement.not_resource
         self._tests = tuple((each.key, ready(each, variables=statement.variables)) for each in statement.conditions)
+        self._most = _MAYBE if statement.problems else _YES
 
     def is_about(self, action: str) -> bool:
         """Whether the action is one that the statement speaks of. Without Action or NotAction there is none."""
-        return self.statement.actions is not None and self._actions.matches(action) != self.statement.not_action
+        return self._actions.matches(action) != self._not_action
 
     def holds(self, asked: Asked) -> Truth:
         """Whether resource and conditions are as the statement says; MAYBE at most when it is not understood."""
-        truth = _MAYBE if self.doubtful else _YES
-        truth = min(truth, self._about_resource(asked))
+        if self._resources is None:
+            truth = min(self._most, self._about_resource(asked))
+        else:
+            truth = self._most if self._resources.matches(asked.resource) != self._not_resource else _NO
         for key, test in self._tests:
             if truth is _NO:
                 break
@@ -74,21 +86,16 @@ class Matcher:
         return truth
 
     def _about_resource(self, asked: Asked) -> Truth:
-        """Resources know case. A statement without Resource or NotResource has no effect.
+        """Resources know case.
 
         A variable without a value matches nothing, but may also make the whole statement invalid: NotResource is
         unsettled.
         https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html
         """
-        statement, resource = self.statement, asked.request.resource
-        if statement.resources is None:
-            return _NO
-        if self._resources is not None:
-            return _YES if self._resources.matches(resource) != statement.not_resource else _NO
         bound = tuple(one for one in (pattern.bind(asked.variable) for pattern in self._patterns) if one is not None)
-        truth = Truth.of(glob(bound).matches(resource) != statement.not_resource)
-        unresolved = len(bound) < len(self._patterns)
-        return min(truth, _MAYBE) if statement.not_resource and unresolved else truth
+        if glob(bound).matches(asked.resource) == self._not_resource:
+            return _NO
+        return _MAYBE if self._not_resource and len(bound) < len(self._patterns) else _YES
 
 
 def matcher_of(statement: Statement) -> Matcher:

@@ -7,8 +7,10 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_not
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import partial
 
 from threelocks.policy.arn import Arn, BadArnError
 from threelocks.policy.document import Effect, PrincipalEntry, PrincipalType, Statement
@@ -87,42 +89,60 @@ def _from_arn(arn: Arn) -> Name:
     return Name(Named.NOBODY)
 
 
+# Looking up a member of an enumeration by name takes longer than what is done with it here.
+_ANYONE, _ACCOUNT_ITSELF, _IDENTITY, _SESSION = Named.ANYONE, Named.ACCOUNT, Named.IDENTITY, Named.SESSION
+_NO, _MAYBE, _YES = Truth
+
+
 def names(name: Name, caller: Caller) -> Truth:
     """Whether an entry covers the caller, the account that a caller belongs to included."""
-    if name.named is Named.ANYONE:
+    named = name.named
+    if named in _IN_AN_ACCOUNT:
+        return _YES if _is_within(name, caller) else _NO
+    if named is _ANYONE:
         # `*` is every AWS principal and every anonymous caller; of services AWS says nothing.
-        return Truth.MAYBE if caller.kind is CallerKind.SERVICE else Truth.YES
-    if name.named is Named.SERVICE:
+        return _MAYBE if caller.kind is CallerKind.SERVICE else _YES
+    if named is Named.SERVICE:
         return Truth.of(caller.kind is CallerKind.SERVICE and caller.name == name.name)
     if caller.kind in (CallerKind.SERVICE, CallerKind.ANONYMOUS):
-        return Truth.NO
-    if name.named is Named.UNIQUE_ID:
+        return _NO
+    if named is Named.UNIQUE_ID:
         return Truth.of(bool(caller.unique_id) and caller.unique_id == name.name)
-    if name.named is Named.CANONICAL_USER:
-        return Truth.MAYBE  # which account a canonical user id stands for cannot be told from the policy
-    if name.partition not in ("", caller.partition) or name.account != caller.account:
-        return Truth.NO
-    if name.named is Named.ACCOUNT:
-        return Truth.YES
-    if name.named is Named.IDENTITY:
-        return Truth.of(name.kind is caller.kind and name.name == caller.name)
-    if name.named is Named.SESSION:
-        return Truth.of(name.kind is caller.kind and name.name == caller.name and name.session == caller.session)
-    return Truth.NO
+    # Which account a canonical user id stands for cannot be told from the policy.
+    return _MAYBE if named is Named.CANONICAL_USER else _NO
 
 
-def speaks_of(statement: Statement, caller: Caller, listed: tuple[Name, ...] | None = None) -> Truth:
-    """Whether a statement of a resource policy is about this caller. Without Principal it is about nobody.
+_IN_AN_ACCOUNT = (_IDENTITY, _ACCOUNT_ITSELF, _SESSION)
+_OF_ACCOUNTS = (CallerKind.ROLE_SESSION, CallerKind.USER, CallerKind.ROOT)
 
-    `listed` is its Principal or NotPrincipal, where somebody has parsed it already.
-    """
+
+def _is_within(name: Name, caller: Caller) -> bool:
+    """Whether the caller is of the account, and is the role, user or session of that name, where one is named."""
+    if name.account != caller.account or name.partition not in ("", caller.partition):
+        return False
+    if name.named is _ACCOUNT_ITSELF:
+        return caller.kind in _OF_ACCOUNTS
+    return (
+        name.name == caller.name
+        and name.kind is caller.kind
+        and (name.named is _IDENTITY or name.session == caller.session)
+    )
+
+
+def speaks_of(statement: Statement, caller: Caller) -> Truth:
+    """Whether a statement of a resource policy is about this caller. Without Principal it is about nobody."""
+    return ready_for_callers(statement, tuple(map(parse_name, statement.principals or ())))(caller)
+
+
+def ready_for_callers(statement: Statement, listed: tuple[Name, ...]) -> Callable[[Caller], Truth]:
+    """The same as a test of callers; `listed` is the statement's Principal or NotPrincipal, parsed."""
     if statement.principals is None:
-        return Truth.NO
-    if listed is None:
-        listed = tuple(map(parse_name, statement.principals))
+        return lambda _: _NO
     if statement.not_principal:
-        return _not_listed([(name, names(name, caller)) for name in listed], caller, statement.effect)
-    return max([names(name, caller) for name in listed], default=Truth.NO)
+        return lambda caller: _not_listed([(name, names(name, caller)) for name in listed], caller, statement.effect)
+    if len(listed) == 1:
+        return partial(names, listed[0])
+    return lambda caller: max([names(name, caller) for name in listed], default=_NO)
 
 
 def _not_listed(listed: list[tuple[Name, Truth]], caller: Caller, effect: Effect) -> Truth:
