@@ -27,12 +27,12 @@ from tests.unit.policy.spaces import (
     when,
 )
 from threelocks.policy.authorize import Outcome
-from threelocks.policy.box import ActionLiteral, All, Atom, KeyLiteral, Not, TextLiteral
+from threelocks.policy.box import ActionLiteral, All, Atom, KeyLiteral, Not, Some, TextLiteral
 from threelocks.policy.box import Test as ValueTest
-from threelocks.policy.pattern import glob, literal
+from threelocks.policy.pattern import glob, literal, parse_pattern
 from threelocks.policy.request import CallerKind
-from threelocks.policy.space import CALLER, ROLE_ID, Free, Point, Space
-from threelocks.policy.witness import Budget, Gate, Search, UndecidedError
+from threelocks.policy.space import CALLER, ROLE_ID, TEXT, Free, Group, Point, Space
+from threelocks.policy.witness import Budget, Gate, Search, UndecidedError, walk
 
 B = "arn:aws:s3:::b"
 OPEN, SHUT, RISK = "open", "shut", "risk"
@@ -626,3 +626,38 @@ def test_escape_of_nothing_asked_is_some_request() -> None:
     assert found is not None
     assert found.request(space).resource_account == OWNER
     assert Search(space).escape((TextLiteral(CALLER, Not(All())),), ()) is None
+
+
+def test_denied_without_a_prefix_is_found_where_no_prefix_is_required() -> None:
+    space = listing()
+    (required,) = gate(space, allow(**when("Null", "s3:prefix", "true"))).layers[0]
+    off = deny(**when("StringNotLike", "s3:prefix", "sales/*"))
+    assert standing(space, required.literals, allow(), off) == SHUT
+
+
+# --- the walk ---------------------------------------------------------------------------------------------------------
+
+
+def atom(text: str, *, colonwise: bool = False, fold: bool = False) -> Atom:
+    return Atom((0,), glob((parse_pattern(text, variables=False),), colonwise=colonwise, fold=fold))
+
+
+WALKS: dict[str, tuple[Any, str | None]] = {
+    "nothing asked": (All(), ""),
+    "a text": (atom("abc"), "abc"),
+    "a length": (atom("???"), "xxx"),
+    "only the other case is left": (All((atom("k", fold=True), Not(atom("k")))), "K"),
+    "only a colon is not covered": (Not(atom("*", colonwise=True)), ":"),
+    "the shorter of two": (Some((atom("aaaa"), atom("*b*"))), "b"),
+    "the shortest after all": (All((atom("*ab*ba*"), Not(atom("*abba*")), Not(atom("*aba*")))), "abxba"),
+    "overlapping": (All((atom("ab*"), atom("*ba"))), "aba"),
+    "two that exclude each other": (All((atom("a*"), atom("b*"))), None),
+    "everything excluded": (Not(Some((atom(""), atom("?*")))), None),
+}
+
+
+@pytest.mark.parametrize("name", WALKS)
+def test_a_walk_ends_at_the_shortest_text(name: str) -> None:
+    expr, expected = WALKS[name]
+    found = walk(Group((TEXT,)), expr, Budget())
+    assert (None if found is None else found[0]) == expected
