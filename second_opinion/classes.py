@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from second_opinion.case import Case
-from tests.property.reference import as_list, entries
+from tests.property.reference import as_list, entries, instant, number
 
 
 class Stated(NamedTuple):
@@ -105,9 +105,8 @@ def _exponent(case: Case, stated: list[Stated]) -> bool:
 
 
 def _junk_value(case: Case, stated: list[Stated]) -> bool:
-    return _another(r"[0-9.+]+", _values("NumericNotEquals", case, stated)) or _another(
-        r"[0-9]{4}-[01][0-9](-.*)?", _values("DateNotEquals", case, stated)
-    )
+    numbers, dates = _values("Numeric", case, stated), _values("Date", case, stated)
+    return any(number(value) is None for value in numbers) or any(instant(value) is None for value in dates)
 
 
 def _junk_binary(case: Case, stated: list[Stated]) -> bool:
