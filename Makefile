@@ -74,6 +74,12 @@ $(OPINION)/ready: second_opinion/package.json second_opinion/package-lock.json
 second-opinion: .venv/ready $(OPINION)/ready ## random cases against another evaluator (needs node); THREELOCKS_OPINION_CASES=500
 	$(BIN)/python -m second_opinion $(OPINION)/node_modules
 
+fuzz: .venv/ready ## new random cases for hours if you like: ARGS="--pairs 1000000 --sets 100000 --seed TEXT --first NUMBER"
+	$(BIN)/python -m fuzz $(ARGS)
+
+fuzz-coverage: .venv-fuzz/ready ## hostile input, guided by the code it reaches: SECONDS=60 for each of HARNESSES
+	.venv-fuzz/bin/python -m fuzz.guided --seconds $(or $(SECONDS),60) $(HARNESSES)
+
 mutants: .venv/ready .venv-mutants/ready ## change the judgement's code, one place at a time, and see whether a test notices; GROUPS="condition box"
 	$(BIN)/python -m fuzz.mutants $(GROUPS)
 
@@ -83,4 +89,4 @@ locks: .venv/ready ## renew the pinned lists in requirements/ and src/requiremen
 clean: ## remove what the other targets made
 	rm -rf .venv .venv-sam .venv-built .venv-fuzz .venv-mutants .aws-sam build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
-.PHONY: help setup demo test lint format validate build built-test mutants second-opinion locks clean
+.PHONY: help setup demo test lint format validate build built-test fuzz fuzz-coverage mutants second-opinion locks clean

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from threelocks.spelling import shown
+from threelocks.spelling import shown, visible
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +25,15 @@ class Problem:
 
 
 class BadContractError(ValueError):
-    """Every problem of one contract, one a line: `file: field: what is wrong; what to write`."""
+    """Every problem of one contract, one a line: `file: field: what is wrong; what to write`. Names and values come
+    from the file: control characters and halves of surrogate pairs in them stand as their code points.
+    """
 
     def __init__(self, problems: Iterable[Problem], *, file: str = "") -> None:
         self.problems = tuple(problems)
         self.file = file
         where = f"{file}: " if file else ""
-        super().__init__("\n".join(f"{where}{problem}" for problem in self.problems))
+        super().__init__("\n".join(visible(f"{where}{problem}") for problem in self.problems))
 
 
 EXAMPLES: Mapping[str, str] = {

@@ -323,3 +323,14 @@ def test_the_examples_in_the_documentation_are_contracts() -> None:
 @pytest.mark.parametrize("path", sorted((ROOT / "contracts").glob("*.yaml")), ids=lambda path: path.name)
 def test_the_example_contracts_are_sound(path: Path) -> None:
     assert load(path).name == path.stem
+
+
+@pytest.mark.parametrize("change", [{"prefixes": "\udc00"}, {"name\nshare.yaml: key": "x"}, {"bucket": {"\x1b[2J": 1}}])
+def test_an_error_shows_what_a_contract_hides_and_can_be_sent_on(change: dict[str, Any]) -> None:
+    """Half a surrogate pair cannot be printed; a line break in a name would fake a second problem."""
+    with pytest.raises(BadContractError) as raised:
+        contracts.parse(raw() | change, file="share.yaml")
+    text = str(raised.value)
+    assert text.encode()
+    assert all(line.isprintable() and line.startswith("share.yaml: ") for line in text.split("\n"))
+    assert len(text.split("\n")) == len(raised.value.problems)
