@@ -79,7 +79,7 @@ class Statement:
     conditions: tuple[Condition, ...]
     variables: bool  # Version 2012-10-17: `${...}` is a policy variable
     problems: tuple[str, ...]  # what is not understood; not empty: opaque
-    text: str  # the statement as JSON
+    text: str  # the statement as JSON; decimal numbers as the texts that they are compared as
     # What `matcher` worked out of the statement once; no part of its value.
     made: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
@@ -138,7 +138,7 @@ def parse_document(text: str, label: str) -> Document:
 
 def _load(text: str) -> Any:
     try:
-        tree = json.loads(text, object_pairs_hook=_object, parse_constant=_no_constant, parse_float=_float)
+        tree = _DECODER.decode(text)
     except DocumentError:
         raise
     except RecursionError as error:
@@ -146,12 +146,15 @@ def _load(text: str) -> Any:
     except ValueError as error:
         raise DocumentError("", f"not JSON: {error}") from error
     level = [tree]
-    for _ in range(_MAX_DEPTH):
+    depth = 0
+    while level and depth < _MAX_DEPTH:
         level = [child for parent in level for child in _children(parent)]
+        depth += 1
     if level:
         raise DocumentError("", "the document is nested too deep")
     try:
-        json.dumps(tree, ensure_ascii=False).encode()
+        if "\\u" in text or not text.isascii():
+            _ENCODER.encode(tree).encode()
     except UnicodeEncodeError as error:
         raise DocumentError("", "holds half of a surrogate pair, which is no text") from error
     return tree
@@ -182,6 +185,15 @@ def _float(spelling: str) -> _Float:
     number = _Float(spelling)
     number.spelling = spelling
     return number
+
+
+def _quoted(tree: Any) -> Any:
+    """The tree with each decimal number as its spelling: `1.10` would come out as 1.1, and `1e400` as no JSON."""
+    if isinstance(tree, dict):
+        return {key: _quoted(value) for key, value in tree.items()}
+    if isinstance(tree, list):
+        return [_quoted(value) for value in tree]
+    return tree.spelling if isinstance(tree, _Float) else tree
 
 
 def _no_constant(name: str) -> Any:
@@ -233,7 +245,7 @@ def _statement(tree: Any, label: str, index: int, *, variables: bool) -> Stateme
         conditions=conditions,
         variables=variables,
         problems=tuple(problems),
-        text=json.dumps(tree, ensure_ascii=False),
+        text=json.dumps(_quoted(tree), ensure_ascii=False),
     )
 
 

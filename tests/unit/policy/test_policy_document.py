@@ -185,6 +185,15 @@ def test_numbers_among_condition_values_keep_their_spelling() -> None:
     assert parsed(text).statements[0].conditions[0].values == ("1.10", "1e400", "7", "false")
 
 
+def test_the_text_of_a_statement_is_json_that_says_the_same() -> None:
+    text = '{"Statement": {"Effect": "Deny", "Condition": {"StringEquals": {"a": [1.10, 1e400, 7, false, "\\u00e9"]}}}}'
+    statement = parsed(text).statements[0]
+    assert parsed(json.dumps({"Statement": json.loads(statement.text, parse_constant=pytest.fail)})).statements == (
+        statement,
+    )
+    assert "\u00e9" in statement.text
+
+
 _JSON = st.recursive(
     st.none() | st.booleans() | st.floats(allow_nan=False) | st.integers() | st.text(max_size=3) | st.just("*"),
     lambda inner: (
