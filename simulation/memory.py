@@ -8,12 +8,14 @@ from datetime import UTC, datetime, timedelta
 
 from threelocks.contract import Contract, Party
 from threelocks.finding import Cause, Finding, LockState, Scope, Verdict
-from threelocks.incident import State
 from threelocks.observation import Observation
 from threelocks.ports import ConflictError
-from threelocks.report import Report, decode, encode, holders
+from threelocks.report import Report, ReportRequest, decode, encode, holders
+from threelocks.state import Standing, State, Times
 from threelocks.watch import Desk, Watch
 
+# For tests that are not about waiting.
+INSTANT = Times(settle=timedelta(0), settle_grants=timedelta(0), merge=timedelta(0))
 START = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 
 
@@ -54,6 +56,7 @@ class MemoryStore:
     contracts: dict[str, Contract] = field(default_factory=dict)
     states: dict[str, tuple[int, str]] = field(default_factory=dict)
     depends: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
+    standings: dict[str, list[Standing]] = field(default_factory=dict)
     failures: Failures = field(default_factory=Failures)
     before_save: list[Callable[[], object]] = field(default_factory=list)  # each runs once, before the next save
 
@@ -79,7 +82,7 @@ class MemoryStore:
         version, body = self.states[name]
         return replace(decode(State, body), version=version)
 
-    def save(self, state: State, *, expected_version: int | None) -> State:
+    def save(self, state: State, *, expected_version: int | None, standing: Standing | None = None) -> State:
         while self.before_save:
             self.before_save.pop(0)()
         self.failures.call("save")
@@ -88,8 +91,15 @@ class MemoryStore:
             raise ConflictError(f"`{state.contract}` is at version {version}, not {expected_version}")
         saved = replace(state, version=(version or 0) + 1)
         self.states[state.contract] = (saved.version, encode(saved))
+        if standing:
+            self.standings.setdefault(state.contract, []).append(standing)
         self.failures.call("saved")
         return saved
+
+    def history(self, name: str, *, since: datetime, limit: int) -> tuple[Standing, ...]:
+        self.failures.call("history")
+        rows = [row for row in self.standings.get(name, []) if row.at >= since]
+        return tuple(reversed(rows))[:limit]
 
     def depend(self, contract: Contract, resources: tuple[str, ...]) -> None:
         self.failures.call("depend")
@@ -124,11 +134,36 @@ class MemoryMailer:
 class MemoryReporter:
     failures: Failures = field(default_factory=Failures)
     reports: list[tuple[str, Report]] = field(default_factory=list)  # the party's account, the report
+    requests: list[tuple[str, ReportRequest]] = field(default_factory=list)
 
     def report(self, party: Party, report: Report) -> None:
         self.failures.call("report")
         self.reports.append((party.account, decode(Report, encode(report))))
         self.failures.call("reported")
+
+    def request(self, party: Party, request: ReportRequest) -> None:
+        self.failures.call("request")
+        self.requests.append((party.account, request))
+        self.failures.call("requested")
+
+
+@dataclass
+class MemoryTimer:
+    """Checks that were asked for: the contract, its cause, and when the message arrives."""
+
+    clock: Callable[[], datetime]
+    failures: Failures = field(default_factory=Failures)
+    asked: list[tuple[datetime, str, Cause]] = field(default_factory=list)
+
+    def ask(self, contract: str, cause: Cause, *, delay: timedelta) -> None:
+        self.failures.call("ask")
+        self.asked.append((self.clock() + delay, contract, cause))
+        self.failures.call("asked")
+
+    def take(self) -> list[tuple[datetime, str, Cause]]:
+        """Everything asked for, soonest first; then nothing is."""
+        asked, self.asked[:] = sorted(self.asked, key=lambda each: each[0]), []
+        return asked
 
 
 @dataclass
@@ -227,6 +262,7 @@ class MemoryAccount:
     store: MemoryStore
     mailer: MemoryMailer
     reporter: MemoryReporter
+    timer: MemoryTimer
     scene: Scene
 
     @property
@@ -238,6 +274,17 @@ class MemoryAccount:
         version, body = self.store.states[name]
         return replace(decode(State, body), version=version)
 
+    def let_settle(self, clock: Clock) -> None:
+        """Let time pass to each check that was asked for, and run it, until none is."""
+        for _ in range(50):
+            asked = self.timer.take()
+            if not asked:
+                return
+            for at, name, cause in asked:
+                clock.time = max(clock.time, at)
+                self.watch.check(name, cause)
+        raise AssertionError("checks ask for further checks without end")
+
     def hear_all(self, reports: list[tuple[str, Report]], sent_at: datetime) -> None:
         """Hear every report addressed to this account, in order."""
         for addressee, report in reports:
@@ -245,12 +292,16 @@ class MemoryAccount:
                 self.watch.desk.hear(report.verdict.account, report, sent_at=sent_at)
 
 
-def memory_account(number: str, contract: Contract, clock: Clock, failures: Failures | None = None) -> MemoryAccount:
+def memory_account(
+    number: str, contract: Contract, clock: Clock, failures: Failures | None = None, times: Times | None = None
+) -> MemoryAccount:
     """An account that has applied the contract and checked nothing yet. `failures` are shared by all its ports."""
     shared = failures or Failures()
     store = MemoryStore({contract.name: contract}, failures=shared)
     mailer, reporter = MemoryMailer(shared), MemoryReporter(shared)
     scene = Scene(clock, failures=shared)
     fresh = ids(f"id-{number[:1]}")
-    desk = Desk(number, store, mailer, clock, lambda: next(fresh))
-    return MemoryAccount(number, Watch(desk, scene, reporter, scene.judge), store, mailer, reporter, scene)
+    # The clock that a fake reads by itself does not move the account's.
+    timer = MemoryTimer(lambda: clock.time, shared)
+    desk = Desk(number, store, mailer, clock, lambda: next(fresh), timer, times=times or Times())
+    return MemoryAccount(number, Watch(desk, scene, reporter, scene.judge), store, mailer, reporter, timer, scene)

@@ -136,7 +136,7 @@ def run(world: World, change: Change, audience: Audience | None = None) -> Step:
 
 
 def _watched(world: World, deed: Deed, pause: float, audience: Audience) -> Aftermath:
-    world.cloud.clock.advance(pause)
+    world.pass_time(pause)
     aftermath = after(world, deed)
     audience.aftermath(aftermath)
     return aftermath

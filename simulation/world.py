@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -158,10 +159,24 @@ class World:
         """Let every message take its way, those that are delayed too; what ran, oldest first."""
         return self.poller.settle(SETTLE)
 
+    def pass_time(self, seconds: float) -> None:
+        """Let time pass, and with it the schedule: a sweep in each account at every full hour."""
+        until = self.cloud.clock.now() + timedelta(seconds=seconds)
+        while (hour := _next_hour(self.cloud.clock.now())) < until:
+            self.cloud.clock.advance((hour - self.cloud.clock.now()).total_seconds())
+            for account in self.accounts:
+                self.invoke(account, "sweep", {})
+            self.settle()
+        self.cloud.clock.advance(max(0.0, (until - self.cloud.clock.now()).total_seconds()))
+
     def invoke(self, account: str, module: str, event: Any) -> Any:
         """Invoke a function synchronously, as `aws lambda invoke` does."""
         answer = self.runner(self.accounts[account].function(module), event)
         return json.loads(json.dumps(answer))
+
+
+def _next_hour(now: datetime) -> datetime:
+    return now.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
 
 
 def people_of(contract: Contract) -> tuple[Actor, Actor]:

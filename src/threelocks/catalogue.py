@@ -72,6 +72,10 @@ CATALOGUE: dict[str, Entry] = {
     "ceiling.unread": Entry(f"a ceiling {_UNREAD}"),
     "ceiling.not-fully-checked": Entry(f"a ceiling {_NOT_FULLY_CHECKED}"),
     "premise.false": Entry("what the contract takes for granted does not hold", detail_crosses=True),
+    "watchdog.partner-silent": Entry(
+        "the other account's watchdog is not heard, or does not hear us", detail_crosses=True
+    ),
+    "watchdog.report-trimmed": Entry("the other account has more findings than a report carries", detail_crosses=True),
     "watchdog.contracts-differ": Entry("the two accounts hold different contracts of this name", detail_crosses=True),
 }
 

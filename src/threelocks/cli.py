@@ -10,7 +10,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ import yaml
 
 from threelocks import contract as contracts
 from threelocks.contract import Contract
-from threelocks.finding import Finding, Kind, Lock, Verdict, headline
+from threelocks.finding import Cause, Finding, Kind, Lock, Verdict, headline
 from threelocks.incident import gravest
 from threelocks.judge import judge as judge_locks
 from threelocks.problems import BadContractError, Problem
@@ -201,8 +201,32 @@ def _apply_one(arguments: argparse.Namespace, session: boto3.Session, account: s
         print(f"{contract.name}: would be applied to `{table}` of account {account}, {region}")
     else:
         store.apply(contract)
-        print(f"{contract.name}: applied to `{table}` of account {account}, {region}; the next sweep checks it,")
-        print(f"  or now: {_recheck(arguments, region, contract)}")
+        print(f"{contract.name}: applied to `{table}` of account {account}, {region}")
+        for line in _have_checked(arguments, session, region, account, contract):
+            print(f"  {line}")
+
+
+def _have_checked(
+    arguments: argparse.Namespace, session: boto3.Session, region: str, account: str, contract: Contract
+) -> Iterator[str]:
+    """Ask for a check through the stack's queue of changes; what to tell of it. It is stored whatever comes."""
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - see above
+
+    from threelocks.aws.publish import SqsTimer  # noqa: PLC0415 - see above
+    from threelocks.aws.session import Clients  # noqa: PLC0415 - see above
+
+    cause = Cause(kind="apply", at=datetime.now(UTC), account=account, region=region)
+    try:
+        queue = None if arguments.table else _outputs(session, region, arguments.stack).get("ChangeQueueUrl")
+        if queue:
+            timer = SqsTimer(Clients(session=session), queue, region)
+            timer.ask(contract.name, cause, delay=timedelta(0))
+            yield "it is being checked now; the first mail comes when the other party has been heard"
+            return
+    except (BotoCoreError, ClientError) as error:
+        yield f"could not ask for a check: {_first_line(error)}"
+    yield "the next sweep checks it, or now:"
+    yield _recheck(arguments, region, contract)
 
 
 def _recheck(arguments: argparse.Namespace, region: str, contract: Contract) -> str:
@@ -216,11 +240,16 @@ def _recheck(arguments: argparse.Namespace, region: str, contract: Contract) -> 
 
 def _table(session: boto3.Session, region: str, stack: str) -> str:
     """The table's name, from the outputs of the stack of template.yaml."""
-    stacks = session.client("cloudformation", region_name=region).describe_stacks(StackName=stack)["Stacks"]
-    outputs = {output["OutputKey"]: output["OutputValue"] for found in stacks for output in found.get("Outputs", [])}
+    outputs = _outputs(session, region, stack)
     if "TableName" not in outputs:
         raise UsageError(f"the stack `{stack}` in `{region}` has no output TableName; name the watchdog's with --stack")
     return outputs["TableName"]
+
+
+def _outputs(session: boto3.Session, region: str, stack: str) -> dict[str, str]:
+    """By key. Raises botocore's ClientError when there is no such stack."""
+    stacks = session.client("cloudformation", region_name=region).describe_stacks(StackName=stack)["Stacks"]
+    return {output["OutputKey"]: output["OutputValue"] for found in stacks for output in found.get("Outputs", [])}
 
 
 def _news(old: Contract | None, new: Contract) -> Iterator[str]:

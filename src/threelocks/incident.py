@@ -5,90 +5,32 @@ Pure: (before, news, time) -> after. `watch` writes the result under a version c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
+from threelocks import silence
 from threelocks.contract import Contract
-from threelocks.finding import (
-    THE_THREE_LOCKS,
-    Cause,
-    Finding,
-    Headline,
-    Kind,
-    Lock,
-    Remedy,
-    Scope,
-    Share,
-    Verdict,
-)
+from threelocks.finding import THE_THREE_LOCKS, Cause, Finding, Headline, Kind, Lock, Remedy, Scope, Share, Verdict
 from threelocks.report import (
     Incident,
     Report,
     content_digest,
     differing_fields,
     holders,
-    lock_of,
     make,
     next_stamp,
+    trimmed,
 )
+from threelocks.settle import SETTLED, behind, carried, heard_of, next_look, settled, timer, touches
+from threelocks.state import FindingId, Moment, Received, Silence, Slot, Standing, State, Times
 
-FindingId = tuple[str, str, str, tuple[str, ...]]
+__all__ = ["FindingId", "Moment", "Received", "Silence", "Slot", "Standing", "State", "Times", "touches"]
 
 # What calls for somebody to act. A risk alone is told, but is no incident, and does not keep one open.
 GRAVE = frozenset({Kind.SHUT, Kind.WIDE, Kind.UNREAD})
 _GRAVITY = (Kind.SHUT, Kind.WIDE, Kind.UNREAD, Kind.RISK)
-
-
-@dataclass(frozen=True, slots=True)
-class Received:
-    """The last report accepted from a party."""
-
-    account: str
-    report: Report
-    at: datetime  # when we received it
-
-
-@dataclass(frozen=True, slots=True)
-class Slot:
-    """The one announcement that is on its way. A crash repeats it with the same id; it is never lost."""
-
-    id: str
-    before: Share | None  # what people were last told; None: nothing yet
-    after: Share
-    cause: Cause
-    incidents: tuple[Incident, ...]  # those that are open, or that this announcement closes
-    claimed_until: datetime  # whoever filled or took the slot sends it alone until then
-    failures: int = 0  # how often it could not be sent
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """Everything recorded of one contract in one account."""
-
-    contract: str
-    digest: str  # of the contract's terms that this state was judged against
-    account: str
-    version: int = 0
-    own: Verdict | None = None
-    own_cause: Cause | None = None  # of the check that last changed what `own` finds
-    reports: tuple[Received, ...] = ()
-    told: Share | None = None
-    told_incidents: tuple[Incident, ...] = ()  # as the announcement of `told` named them
-    slot: Slot | None = None
-    incident: Incident | None = None  # of our own locks; kept, closed, until the next one opens
-    stamp: int = 0  # of the last report made
-    sent: tuple[tuple[str, str], ...] = ()  # account -> digest of the report it was last sent
-    depends: tuple[str, ...] = ()  # further resources last given to Store.depend
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """What the pure core may not make itself: the time, fresh ids, and how long a claim on the slot lasts."""
-
-    now: datetime
-    new_id: Callable[[], str]
-    claim: timedelta
+_HEADLINES = tuple(Headline)  # gravest first
 
 
 def begin(contract: Contract, account: str, before: State | None) -> State:
@@ -155,27 +97,10 @@ def _on(resource: str, contract: Contract) -> bool:
     return resource in {contract.bucket_arn, contract.key} or resource.startswith(f"{contract.bucket_arn}/")
 
 
-def settled(before: Verdict | None, verdict: Verdict) -> Verdict:
-    """The verdict to record, given the last one under the same terms.
-
-    A lock that could not be read, or not fully checked, keeps its last known findings beside the unread one. (Here is
-    the place for any further rule on when a finding may be dropped.)
-    """
-    if before is None or before.digest != verdict.digest:
-        return verdict
-    blind = {finding.lock for finding in verdict.findings if finding.kind is Kind.UNREAD}
-    have = identities(verdict.findings)
-    last_known = [
-        finding
-        for finding in before.findings
-        if finding.lock in blind and finding.kind is not Kind.UNREAD and finding.identity not in have
-    ]
-    return _with_findings(verdict, [*verdict.findings, *last_known]) if last_known else verdict
-
-
-def _with_findings(verdict: Verdict, findings: list[Finding]) -> Verdict:
+def _with_findings(verdict: Verdict, findings: Iterable[Finding]) -> Verdict:
     """The verdict with other findings, and with lock states that agree. Kinds of a lock that none of its findings ever
     had are the judge's own and stay."""
+    findings = tuple(findings)
     was = {(finding.lock, finding.kind) for finding in verdict.findings}
     now = {(finding.lock, finding.kind) for finding in findings}
     locks = tuple(
@@ -190,7 +115,7 @@ def _with_findings(verdict: Verdict, findings: list[Finding]) -> Verdict:
         )
         for state in verdict.locks
     )
-    return replace(verdict, findings=tuple(findings), locks=locks)
+    return replace(verdict, findings=findings, locks=locks)
 
 
 def facts(contract: Contract, state: State | None) -> dict[str, str]:
@@ -218,8 +143,9 @@ def believed(contract: Contract, state: State) -> tuple[Received, ...]:
 def merge(contract: Contract, state: State) -> Share:
     """The share as this account sees it: its own verdict, and what the other parties last reported.
 
-    Locks come in the order identity, bucket, key. A report under other terms than ours still shows its findings, since
-    a lock that is shut under either contract is worth knowing, beside a finding that the contracts differ.
+    Locks come in the order identity, bucket, key. A party that has fallen silent is awaited again: what it last said
+    still stands, but nobody knows whether it holds. A report under other terms than ours still shows its findings,
+    since a lock that is shut under either contract is worth knowing, beside a finding that the contracts differ.
     """
     holding = holders(contract)
     verdicts = [*([state.own] if state.own else []), *(item.report.verdict for item in believed(contract, state))]
@@ -232,14 +158,20 @@ def merge(contract: Contract, state: State) -> Share:
         for finding in verdict.findings
         if holding.get(finding.lock, verdict.account) == verdict.account
     ]
-    findings += _differences(contract, state)
     heard = {verdict.account for verdict in verdicts}
+    findings += _differences(contract, state)
+    findings += [
+        silence.finding(contract, state.account, one, was_heard=one.account in heard)
+        for one in state.silences
+        if contract.party(one.account)
+    ]
+    silent = {one.account for one in state.silences if not one.hears_us_not}
     return Share(
         contract=contract.name,
         account=state.account,
         locks=tuple(states[lock] for lock in THE_THREE_LOCKS if lock in states),
         findings=gravest({finding.identity: finding for finding in reversed(findings)}.values()),
-        awaiting=tuple(party.account for party in contract.parties if party.account not in heard),
+        awaiting=tuple(party.account for party in contract.parties if party.account not in heard - silent),
         remarks=state.own.remarks if state.own else (),
     )
 
@@ -299,18 +231,32 @@ def changed(before: Share | None, after: Share) -> tuple[Finding, ...]:
     return gravest(new or gone)
 
 
-def touches(cause: Cause, finding: Finding) -> bool:
-    """Whether the change behind a check can have moved the finding's lock: a check that found something else than what
-    the event was about must not blame the event's actor."""
-    if cause.kind != "change" or not cause.event_name:
-        return False
-    return finding.lock not in THE_THREE_LOCKS or finding.lock in {lock_of(resource) for resource in cause.resources}
+def waits_until(state: State, after: Share, moment: Moment) -> datetime | None:
+    """When the merge window after the last mail ends, in which further changes wait to be one message. None when it is
+    over, when nothing was told yet, and for a graver standing than people know, which is told at once."""
+    if state.told is None or state.told_at is None:
+        return None
+    if _HEADLINES.index(after.headline) < _HEADLINES.index(state.told.headline):
+        return None
+    end = state.told_at + moment.times.merge
+    # A mail of the future: the clock was set back since.
+    return end if state.told_at <= moment.now < end else None
+
+
+def due(contract: Contract, state: State, moment: Moment) -> datetime | None:
+    """When a new message must arrive that asks for a check, because something settles then or waits to be told; None
+    when there is nothing, or when one on its way is in time."""
+    looks = list(next_look(state, moment.times))
+    after = merge(contract, state)
+    if state.slot is None and worth_telling(state.told, after):
+        looks.append(waits_until(state, after, moment) or moment.now)
+    return timer(state, min(looks, default=None), moment.now)
 
 
 def fill(contract: Contract, state: State, cause: Cause, moment: Moment) -> State:
-    """The state with its slot filled, when the slot is free and there is something to tell."""
+    """The state with its slot filled, when the slot is free and there is something to tell that need not wait."""
     after = merge(contract, state)
-    if state.slot or not worth_telling(state.told, after):
+    if state.slot or not worth_telling(state.told, after) or waits_until(state, after, moment):
         return state
     slot = Slot(
         id=moment.new_id(),
@@ -321,6 +267,25 @@ def fill(contract: Contract, state: State, cause: Cause, moment: Moment) -> Stat
         claimed_until=moment.now + moment.claim,
     )
     return replace(state, slot=slot)
+
+
+def refreshed(contract: Contract, state: State, moment: Moment) -> Slot | None:
+    """Another announcement in place of a recovery that waits in the slot, when it no longer holds; None when it does.
+
+    Whether the recovery was sent, nobody knows: whoever was to send it may have died before or after. So what stands
+    now is told even when it is what people were told before; and as it is another text, under another id.
+    """
+    slot, now = state.slot, merge(contract, state)
+    if slot is None or is_grave(slot.after) or not is_grave(now):
+        return None
+    return replace(
+        slot,
+        id=moment.new_id(),
+        after=now,
+        cause=_cause_of(contract, state, now) or slot.cause,
+        incidents=_incidents(contract, state),
+        failures=0,
+    )
 
 
 def _cause_of(contract: Contract, state: State, after: Share) -> Cause | None:
@@ -352,7 +317,7 @@ def told(contract: Contract, state: State, moment: Moment) -> State:
     slot = state.slot
     if slot is None:
         return state
-    emptied = replace(state, told=slot.after, told_incidents=slot.incidents, slot=None)
+    emptied = replace(state, told=slot.after, told_at=moment.now, told_incidents=slot.incidents, slot=None)
     return fill(contract, emptied, emptied.own_cause or slot.cause, moment)
 
 
@@ -361,15 +326,57 @@ def told(contract: Contract, state: State, moment: Moment) -> State:
 
 def record(contract: Contract, state: State, verdict: Verdict, cause: Cause, moment: Moment) -> State:
     """The state after a check of our own. `state` comes from `begin`."""
-    own = settled(state.own, verdict)
-    same = state.own is not None and identities(state.own.findings) == identities(own.findings)
+    recent, again = heard_of(state, cause, moment.now, moment.times)
+    before = replace(state, recent=recent, again=again)
+    findings, held = settled(before, verdict, moment.times)
+    own = _with_findings(replace(verdict, locks=carried(before, verdict)), findings)
+    news = _news(state.own, own)
+    cause = behind(before, cause, news[0], moment.times) if news else cause
     after = replace(
-        state,
+        before,
         own=own,
-        own_cause=state.own_cause if same else cause,
+        held=tuple(sorted(held.items())),
+        own_cause=cause if news or state.own is None else state.own_cause,
         incident=_next_incident(state.incident, state.own, own, cause, moment),
+        # The message that asked for this check has arrived.
+        timer=None if cause.kind == SETTLED or (state.timer and state.timer <= moment.now) else state.timer,
     )
-    return fill(contract, after, cause, moment)
+    return _dated(contract, state, fill(contract, _listened(contract, after, moment), cause, moment), moment)
+
+
+def _news(before: Verdict | None, own: Verdict) -> tuple[Finding, ...]:
+    """The findings of our own that have come, or else those that are gone, gravest first."""
+    past = before.findings if before else ()
+    new = [finding for finding in own.findings if finding.identity not in identities(past)]
+    return gravest(new or [finding for finding in past if finding.identity not in identities(own.findings)])
+
+
+def _listened(contract: Contract, state: State, moment: Moment) -> State:
+    """The state with the silences of this moment."""
+    listening = replace(
+        state, awaited=silence.awaited(contract, state, moment.now), unheard=silence.unheard(contract, state)
+    )
+    return replace(listening, silences=silence.silences(contract, listening, moment.now, moment.times))
+
+
+def _dated(contract: Contract, before: State, after: State, moment: Moment) -> State:
+    """The state that remembers since when the share stands as it does."""
+    if before.since and _shape(merge(contract, before)) == _shape(merge(contract, after)):
+        return after
+    return replace(after, since=moment.now)
+
+
+def _shape(share: Share) -> tuple[Headline, frozenset[FindingId]]:
+    return share.headline, identities(share.findings)
+
+
+def standing(contract: Contract, before: State | None, after: State, cause: Cause) -> Standing | None:
+    """The row that a write adds to the contract's history; None when the share stands as before."""
+    if after.since is None or (before and before.since == after.since):
+        return None
+    share = merge(contract, after)
+    ids = tuple(sorted(identities(share.findings)))
+    return Standing(after.since, share.headline, ids, _cause_of(contract, replace(after, told=None), share) or cause)
 
 
 def _next_incident(
@@ -399,9 +406,21 @@ def accept(contract: Contract, state: State, report: Report, moment: Moment) -> 
     if kept and kept.report.stamp >= report.stamp:
         return None
     others = tuple(received for received in state.reports if received.account != sender)
-    after = replace(state, reports=(*others, Received(sender, report, moment.now)))
+    # However large a report the sender's bus let through, ours is one item of a table.
+    after = replace(state, reports=(*others, Received(sender, trimmed(report), moment.now)))
     cause = report.cause or Cause(kind="report", at=moment.now, account=sender)
-    return fill(contract, after, cause, moment)
+    return _dated(contract, state, fill(contract, _listened(contract, after, moment), cause, moment), moment)
+
+
+def may_answer(state: State, sender: str, now: datetime, times: Times) -> bool:
+    """Whether a request for a report is taken up: a partner that asks without end costs one check a while."""
+    last = dict(state.answered).get(sender)
+    return last is None or not timedelta(0) <= now - last < times.answer
+
+
+def answering(state: State, sender: str, now: datetime) -> State:
+    """The state that remembers when the sender's request was taken up."""
+    return replace(state, answered=tuple(sorted({**dict(state.answered), sender: now}.items())))
 
 
 # --- What is reported ---
@@ -412,7 +431,8 @@ def report_due(contract: Contract, state: State, *, always: bool, now: datetime)
     the same. `always` sends it anyway: a heartbeat heals whatever was lost."""
     if state.own is None:
         return state, None
-    stamp = next_stamp(now, state.stamp)
+    acknowledged = [dict(received.report.heard).get(state.account, 0) for received in believed(contract, state)]
+    stamp = next_stamp(now, state.stamp, max(acknowledged, default=0))
     report = make(
         contract,
         state.own,
@@ -424,7 +444,8 @@ def report_due(contract: Contract, state: State, *, always: bool, now: datetime)
     digest, sent = content_digest(report), dict(state.sent)
     if not always and all(sent.get(party.account) == digest for party in contract.others(state.account)):
         return state, None
-    return replace(state, stamp=stamp), report
+    after = replace(state, stamp=stamp)
+    return replace(after, unheard=silence.unheard(contract, after)), report
 
 
 def sent(state: State, report: Report, accounts: tuple[str, ...]) -> State | None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from threelocks.contract import Contract, Party
-from threelocks.incident import State
+from threelocks.finding import Cause
 from threelocks.observation import Observation
-from threelocks.report import Report
+from threelocks.report import Report, ReportRequest
+from threelocks.state import Standing, State
 
 
 class ConflictError(Exception):
@@ -35,9 +37,14 @@ class Store(Protocol):
     def state(self, name: str) -> State | None:
         """What is recorded of a contract, or None before its first check."""
 
-    def save(self, state: State, *, expected_version: int | None) -> State:
+    def save(self, state: State, *, expected_version: int | None, standing: Standing | None = None) -> State:
         """Write the state if the stored version is `expected_version` (None: there is none yet) and the contract in
-        the table still has `state.digest`; answers it with its new version. Raises ConflictError otherwise."""
+        the table still has `state.digest`; answers it with its new version. Raises ConflictError otherwise.
+
+        `standing` is a row for the contract's history, written with the state or not at all."""
+
+    def history(self, name: str, *, since: datetime, limit: int) -> tuple[Standing, ...]:
+        """How the share stood from `since` on, newest first, as far as it is kept; at most `limit` rows."""
 
     def depend(self, contract: Contract, resources: tuple[str, ...]) -> None:
         """Record the further resources, attached policies for example, that an observation showed the contract to
@@ -57,3 +64,12 @@ class Mailer(Protocol):
 class Reporter(Protocol):
     def report(self, party: Party, report: Report) -> None:
         """Put a report on the party's bus; raises when EventBridge did not take it."""
+
+    def request(self, party: Party, request: ReportRequest) -> None:
+        """Ask the party for a fresh report; raises when EventBridge did not take it."""
+
+
+class Timer(Protocol):
+    def ask(self, contract: str, cause: Cause, *, delay: timedelta) -> None:
+        """Have the contract checked after `delay` (15 minutes at most), for that cause; raises when it could not be
+        asked for."""

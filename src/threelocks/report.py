@@ -1,7 +1,7 @@
 """What one party tells the others: its full verdict on its own locks, never a change to apply.
 
 Wire format `threelocks.report/1`: the dataclass as JSON, in the `detail` of an EventBridge event whose source is
-`threelocks` and whose detail-type is `Share report`.
+`threelocks` and whose detail-type is `Share report`. A request for one has the detail-type `Report request`.
 
 `make` decides what crosses the line between two companies: kinds, codes, facts, incident ids, who made a change, and
 the witness of what is shut (it is the consumer's own request). Statements, fixes, remarks, source addresses and the
@@ -13,8 +13,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -26,10 +26,17 @@ from threelocks.contract import Contract
 from threelocks.finding import THE_THREE_LOCKS, Cause, Finding, Kind, Lock, LockState, Remedy, Scope, Verdict
 
 FORMAT = "threelocks.report/1"
+REQUEST_FORMAT = "threelocks.request/1"
 SOURCE = "threelocks"
 DETAIL_TYPE = "Share report"
+REQUEST_TYPE = "Report request"
 AHEAD = timedelta(minutes=5)  # how far a sender's clock may be ahead of EventBridge's
 ANOTHER_ACCOUNT = "another account"
+# https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevents.html takes 256 KB. Three reports, ours and what
+# people were told must fit into one item of a table, so we stay far below.
+LARGEST = 64 * 1024  # bytes
+_LONG = 2048  # characters: the longest ARN or text that is kept when a report must be cut
+_GRAVITY = (Kind.SHUT, Kind.WIDE, Kind.UNREAD, Kind.RISK)
 _ACTION = re.compile(r"[a-z0-9-]+:[A-Za-z0-9]+")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -60,12 +67,28 @@ class Report:
     format: str = FORMAT
 
 
+@dataclass(frozen=True, slots=True)
+class ReportRequest:
+    """A party asks another for a fresh report. It is answered by a check and its report, and never by a request."""
+
+    contract: str
+    format: str = REQUEST_FORMAT
+
+
 # --- What is sent ---
 
 
-def next_stamp(now: datetime, stored: int) -> int:
-    """The stamp of the next report: the time in milliseconds, but always more than the one before."""
-    return max(int(now.timestamp() * 1000), stored + 1)
+def next_stamp(now: datetime, stored: int, acknowledged: int = 0) -> int:
+    """The stamp of the next report: the time in milliseconds, but always more than the one before, and more than any
+    that a receiver acknowledges (a table restored from a backup has forgotten some).
+
+    A stored stamp that lies further ahead than receivers accept was made by a wrong clock, and no receiver kept it:
+    the next one is of the present, lest no report be believed until that time comes.
+    """
+    present, ahead = int(now.timestamp() * 1000), int(AHEAD.total_seconds() * 1000)
+    was_kept = stored <= present + ahead or present + ahead < acknowledged <= stored
+    forgotten = acknowledged if acknowledged <= present + ahead // 2 else 0
+    return max(present, (stored if was_kept else 0) + 1, forgotten + 1)
 
 
 def make(
@@ -80,15 +103,73 @@ def make(
     """The report of a verdict, with what must not cross left out."""
     kept = _masked_findings(contract, verdict.findings)
     told = any(finding.kind is not Kind.RISK for finding in kept)
-    return Report(
-        stamp=stamp,
-        verdict=replace(verdict, findings=kept, locks=_masked_locks(verdict, kept), remarks=()),
-        heard=heard,
-        cause=_masked_cause(contract, cause),
-        # An incident over findings that stay at home stays at home too.
-        incident=_masked_incident(contract, incident) if incident and (told or incident.closed) else None,
-        terms=terms_digests(contract),
+    return trimmed(
+        Report(
+            stamp=stamp,
+            verdict=replace(verdict, findings=kept, locks=_masked_locks(verdict, kept), remarks=()),
+            heard=heard,
+            cause=_masked_cause(contract, cause),
+            # An incident over findings that stay at home stays at home too.
+            incident=_masked_incident(contract, incident) if incident and (told or incident.closed) else None,
+            terms=terms_digests(contract),
+        )
     )
+
+
+def trimmed(report: Report, limit: int = LARGEST) -> Report:
+    """The report with as many findings as fit into `limit` bytes of JSON, gravest first, and one that says how many do
+    not. The marker is as grave as what it stands for, so that trimming never makes a standing milder."""
+    if len(encode(report).encode()) <= limit:
+        return report
+    short = [_cut(finding) for finding in sorted(report.verdict.findings, key=lambda one: _GRAVITY.index(one.kind))]
+    kept = list(short)
+    while True:
+        verdict = replace(report.verdict, findings=(*kept, *_left_out(report, short[len(kept) :])))
+        smaller = replace(report, verdict=verdict, cause=report.cause and _cut_cause(report.cause))
+        size = len(encode(smaller).encode())
+        if size <= limit or not kept:
+            return smaller
+        del kept[min(len(kept) - 1, len(kept) * limit // size) :]
+
+
+def _cut(finding: Finding) -> Finding:
+    """The finding with no text longer than people would read. Its identity changes only where it is absurd."""
+    witness = finding.witness
+    return replace(
+        finding,
+        code=finding.code[:100],
+        resource=finding.resource[:_LONG],
+        principal=finding.principal[:_LONG],
+        actions=tuple(action[:100] for action in finding.actions[:50]),
+        detail=finding.detail[:600],
+        witness=witness if witness and len(encode(witness)) <= _LONG else None,
+        statements=(),
+        remedy=Remedy(account=finding.remedy.account[:12], sentence="") if finding.remedy else None,
+    )
+
+
+def _cut_cause(cause: Cause) -> Cause:
+    texts = {field.name: getattr(cause, field.name)[:_LONG] for field in fields(cause) if field.type == "str"}
+    return replace(cause, **texts, resources=tuple(name[:_LONG] for name in cause.resources[:10]))
+
+
+def _left_out(report: Report, findings: list[Finding]) -> tuple[Finding, ...]:
+    if not findings:
+        return ()
+    verdict = report.verdict
+    text = f"{len(findings)} findings are not listed here, since there are more than a report carries"
+    marker = Finding(
+        code="watchdog.report-trimmed",
+        kind=findings[0].kind,  # the gravest of them
+        lock=Lock.WATCHDOG,
+        account=verdict.account,
+        resource=f"contract/{verdict.contract}",
+        principal=f"account {verdict.account}",
+        actions=(),
+        detail=text,
+        remedy=Remedy(account=verdict.account, sentence=""),
+    )
+    return (marker,)
 
 
 def content_digest(report: Report) -> str:
@@ -230,6 +311,28 @@ def holders(contract: Contract) -> dict[Lock, str]:
     }
 
 
+Upgrade = Callable[[dict[str, Any]], dict[str, Any]]
+
+FORMATS: Mapping[str, Upgrade] = {FORMAT: lambda detail: detail}
+"""The formats that are accepted: the present one and, once there is another, the one before it; each with what makes
+the present one of it. Two accounts are never deployed at the same moment, so a release accepts a new format before the
+next one sends it."""
+
+
+def read(detail: Mapping[str, Any], formats: Mapping[str, Upgrade] = FORMATS) -> Report:
+    """The report in the detail of an event, whatever accepted format it has. Raises MalformedError."""
+    spoken = detail.get("format")
+    upgrade = formats.get(spoken) if isinstance(spoken, str) else None
+    if upgrade is None:
+        known = " and ".join(f"`{name}`" for name in formats)
+        raise MalformedError(f"its format is `{str(spoken)[:100]}`, and {known} are read; deploy the same release")
+    try:
+        present = upgrade(dict(detail))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise MalformedError(f"not a report of format `{spoken}`: {type(error).__name__}") from error
+    return decode(Report, json.dumps(present))
+
+
 def refusal(contract: Contract, report: Report, *, account: str, sender: str, sent_at: datetime) -> str | None:
     """Why `account` must not believe this report, or None. `sender` and `sent_at` are the envelope's, which the sender
     cannot choose."""
@@ -267,6 +370,17 @@ def _overreach(holding: dict[Lock, str], verdict: Verdict, sender: str) -> str |
         return f"the sender does not hold its {', '.join(sorted(foreign))}"
     if sorted(spoken) != sorted(held):
         return "it does not cover each lock of the sender once"
+    return None
+
+
+def request_refusal(contract: Contract, request: ReportRequest, *, account: str, sender: str) -> str | None:
+    """Why `account` does not answer this request, or None. `sender` is the envelope's."""
+    if request.format != REQUEST_FORMAT:
+        return f"its format is not `{REQUEST_FORMAT}`"
+    if sender == account:
+        return "it claims to come from ourselves"
+    if contract.party(sender) is None:
+        return "the sender is not a party to the contract"
     return None
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -16,16 +16,17 @@ from threelocks import incident
 from threelocks.alert import Mail, compose, short_mail
 from threelocks.contract import Contract, Party
 from threelocks.finding import Cause, Share, Verdict
-from threelocks.incident import Moment, Slot, State
 from threelocks.judge import judge
 from threelocks.observation import Absent, Found, Observation, Unreadable
-from threelocks.ports import ConflictError, Mailer, Observer, RefusedMailError, Reporter, Store
-from threelocks.report import Report, refusal
+from threelocks.ports import ConflictError, Mailer, Observer, RefusedMailError, Reporter, Store, Timer
+from threelocks.report import Report, ReportRequest, refusal, request_refusal
+from threelocks.settle import SETTLED
+from threelocks.state import Moment, Slot, State, Times
 
 TRIES = 8  # at a conditional write that others win
 LOOKS = 3  # at most so many observations, to see a new finding twice in a row
 PATIENCE = 2  # failed sends of one text before the short one replaces it
-ALWAYS_REPORT = frozenset({"sweep", "recheck"})
+ALWAYS_REPORT = frozenset({"sweep", "recheck", "request", "apply"})
 
 Judge = Callable[..., Verdict]
 
@@ -39,10 +40,10 @@ class UnknownContractError(LookupError):
 
 
 class RefusedReportError(ValueError):
-    """A report that must not be believed. Nothing of it was kept."""
+    """A report, or a request for one, that must not be believed. Nothing of it was kept."""
 
-    def __init__(self, reason: str, contract: str, sender: str) -> None:
-        super().__init__(f"refused a report on `{contract}` from `{sender}`: {reason}")
+    def __init__(self, reason: str, contract: str, sender: str, *, what: str = "a report") -> None:
+        super().__init__(f"refused {what} on `{contract}` from `{sender}`: {reason}")
         self.reason = reason
         self.contract = contract
         self.sender = sender
@@ -81,12 +82,14 @@ class Desk:
     mailer: Mailer
     now: Callable[[], datetime]
     new_id: Callable[[], str]
+    timer: Timer
     compose: Callable[..., Mail] = compose
     recheck: str = "threelocks-recheck"  # the function to invoke for a re-check, as the mail names it
     claim: timedelta = timedelta(minutes=2)
+    times: Times = field(default=Times())
 
     def moment(self) -> Moment:
-        return Moment(self.now(), self.new_id, self.claim)
+        return Moment(self.now(), self.new_id, self.claim, self.times)
 
     def hear(self, sender: str, report: Report, *, sent_at: datetime) -> Share:
         """Believe a report, store it, and announce what it changes.
@@ -97,8 +100,63 @@ class Desk:
         """
         contract, state, filled = self._accept(sender, report, sent_at)
         share = incident.merge(contract, state)
-        _deliver(share, [lambda: self._announce(contract.name, filled)])
+        steps: list[Callable[[], object]] = [lambda: self._announce(contract.name, filled)]
+        if self.waits(contract, state, filled):
+            steps.append(lambda: self.arm(contract.name))
+        _deliver(share, steps)
         return share
+
+    def answer(self, sender: str, request: ReportRequest) -> bool:
+        """Take up a party's request for a fresh report: ask for a check, whose report is the answer. False when the
+        sender was answered a moment ago.
+
+        Raises RefusedReportError when the sender has no part in the contract.
+        """
+        name = request.contract
+        for _ in range(TRIES):
+            contract = self.store.contract(name)
+            reason = "we have no contract of that name"
+            if contract:
+                reason = request_refusal(contract, request, account=self.account, sender=sender) or ""
+            if contract is None or reason:
+                raise RefusedReportError(reason, name, sender, what="a request")
+            stored, now = self.store.state(name), self.now()
+            state = incident.begin(contract, self.account, stored)
+            if not incident.may_answer(state, sender, now, self.times):
+                return False
+            # Asked for first: a crash in between costs a second check, not the answer.
+            self.timer.ask(name, Cause(kind="request", at=now, account=sender), delay=timedelta(0))
+            with suppress(ConflictError):
+                after = incident.answering(state, sender, now)
+                self.store.save(after, expected_version=stored.version if stored else None)
+                return True
+        raise ConflictError(f"cannot note a request on `{name}`: others wrote first {TRIES} times; try again")
+
+    def waits(self, contract: Contract, state: State, filled: Slot | None) -> bool:
+        """Whether something settles or is told later, or may be once the slot is sent."""
+        return filled is not None or incident.due(contract, state, self.moment()) is not None
+
+    def arm(self, name: str) -> None:
+        """Have a message sent that asks for the next check, unless one is on its way that comes in time.
+
+        It is sent before it is recorded: a crash in between costs a second message, and none is ever lost.
+        """
+        is_sent = False
+        for _ in range(TRIES):
+            contract, state = self.store.contract(name), self.store.state(name)
+            if contract is None or state is None:
+                return
+            moment = self.moment()
+            at = incident.due(contract, state, moment)
+            if at is None:
+                return
+            if not is_sent:
+                self.timer.ask(name, Cause(kind=SETTLED, at=moment.now, account=self.account), delay=at - moment.now)
+                is_sent = True
+            after = replace(incident.begin(contract, self.account, state), timer=at)
+            with suppress(ConflictError):
+                self.store.save(after, expected_version=state.version)
+                return
 
     def _accept(self, sender: str, report: Report, sent_at: datetime) -> tuple[Contract, State, Slot | None]:
         name, written = report.verdict.contract, _Written()
@@ -116,7 +174,11 @@ class Desk:
                 return contract, state, written.slot_of(state)
             written.note(stored, after)
             try:
-                saved = self.store.save(after, expected_version=stored.version if stored else None)
+                saved = self.store.save(
+                    after,
+                    expected_version=stored.version if stored else None,
+                    standing=incident.standing(contract, stored, after, report.cause or _reported(report, after)),
+                )
             except ConflictError:
                 continue
             return contract, saved, written.slot_of(saved)
@@ -157,12 +219,15 @@ class Desk:
             contract, state = self.store.contract(name), self.store.state(name)
             if contract is None or state is None or state.slot is None:
                 return None
-            now = self.now()
-            if _is_ours(state.slot, held):
-                return contract, state.slot
-            if state.slot.claimed_until > now:
+            moment = self.moment()
+            is_ours = _is_ours(state.slot, held)
+            if not is_ours and state.slot.claimed_until > moment.now:
                 return None
-            held = replace(state.slot, claimed_until=now + self.claim)
+            # INVARIANT: no recovery is told that what we know by now contradicts.
+            slot = incident.refreshed(contract, state, moment)
+            if is_ours and slot is None:
+                return contract, state.slot
+            held = replace(slot or state.slot, claimed_until=moment.now + self.claim)
             after = replace(incident.begin(contract, self.account, state), slot=held)
             with suppress(ConflictError):
                 self.store.save(after, expected_version=state.version)
@@ -202,6 +267,11 @@ class Desk:
             if mail is short:
                 raise
             self.mailer.send(short.subject, short.body, short.attributes)
+
+
+def _reported(report: Report, state: State) -> Cause:
+    at = next(received.at for received in state.reports if received.account == report.verdict.account)
+    return Cause(kind="report", at=at, account=report.verdict.account)
 
 
 def _is_ours(slot: Slot | None, held: Slot | None) -> bool:
@@ -270,8 +340,9 @@ class Watch:
         """Read the locks that this account holds, judge, record, announce, and report to the other parties.
 
         The report goes out when its content differs from the one last sent, and always when the cause is a sweep (its
-        heartbeat) or a re-check. With `last_try` False, a source that is throttled or timed out raises TransientError
-        before anything is recorded; with True it is recorded as unread.
+        heartbeat), a re-check, a partner's request or a contract that was applied. A re-check also asks the other
+        parties for a fresh report, and does not wait for it. With `last_try` False, a source that is throttled or timed
+        out raises TransientError before anything is recorded; with True it is recorded as unread.
 
         Raises UnknownContractError, TransientError, ConflictError after too many lost races, and UndeliveredError
         (which has the share) when the verdict is recorded but a mail or report failed: everything else was tried.
@@ -283,6 +354,10 @@ class Watch:
             steps.append(lambda: self._report(contract, report))
         if depends is not None:
             steps.append(lambda: self._depend(contract, depends))
+        if cause.kind == "recheck":
+            steps.append(lambda: self._ask(contract))
+        if self.desk.waits(contract, state, filled):
+            steps.append(lambda: self.desk.arm(name))
         _deliver(share, steps)
         return share
 
@@ -302,7 +377,11 @@ class Watch:
             depends = depends_on(observation)
             written.note(stored, after)
             try:
-                saved = store.save(after, expected_version=stored.version if stored else None)
+                saved = store.save(
+                    after,
+                    expected_version=stored.version if stored else None,
+                    standing=incident.standing(contract, stored, after, cause),
+                )
             except ConflictError:
                 continue
             is_news = depends is not None and (fresh or depends != saved.depends)
@@ -340,16 +419,28 @@ class Watch:
 
     def _report(self, contract: Contract, report: Report) -> None:
         """Send the report to every other party, and remember who was sent it; raises the failures together."""
+        failures, done = self._to_others(contract, lambda party: self.reporter.report(party, report))
+        self._change(contract.name, lambda state: incident.sent(state, report, done))
+        if failures:
+            raise ExceptionGroup("cannot report", failures)
+
+    def _ask(self, contract: Contract) -> None:
+        """Ask every other party for a fresh report; raises the failures together."""
+        request = ReportRequest(contract.name)
+        failures, _ = self._to_others(contract, lambda party: self.reporter.request(party, request))
+        if failures:
+            raise ExceptionGroup("cannot ask for reports", failures)
+
+    def _to_others(self, contract: Contract, send: Callable[[Party], None]) -> tuple[list[Exception], tuple[str, ...]]:
+        """The failures, and the accounts that were reached."""
         failures, done = [], []
         for party in contract.others(self.desk.account):
             try:
-                self.reporter.report(party, report)
+                send(party)
                 done.append(party.account)
             except Exception as failure:  # noqa: BLE001 - one partner's trouble is not the other's
                 failures.append(_at(party, failure))
-        self._change(contract.name, lambda state: incident.sent(state, report, tuple(done)))
-        if failures:
-            raise ExceptionGroup("cannot report", failures)
+        return failures, tuple(done)
 
     def _depend(self, contract: Contract, resources: tuple[str, ...]) -> None:
         self.desk.store.depend(contract, resources)
@@ -383,8 +474,8 @@ def unreadable(value: object) -> Iterator[Unreadable]:
     if isinstance(value, Unreadable):
         yield value
     elif is_dataclass(value) and not isinstance(value, type):
-        for field in fields(value):
-            yield from unreadable(getattr(value, field.name))
+        for each in fields(value):
+            yield from unreadable(getattr(value, each.name))
 
 
 def depends_on(observation: Observation) -> tuple[str, ...] | None:

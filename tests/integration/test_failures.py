@@ -288,7 +288,8 @@ def test_a_deleted_role_is_told_as_missing(world: World) -> None:
 
 def own_report(world: World, account: str) -> Report:
     """The last report that this account sent, as its partner received it."""
-    bodies = [body for run_ in world.poller.invocations for body in run_.bodies() if body.get("source") == "threelocks"]
+    every = (body for run_ in world.poller.invocations for body in run_.bodies())
+    bodies = [body for body in every if body.get("detail-type") == "Share report"]
     last = [body for body in bodies if body["account"] == account][-1]
     return decode(Report, json.dumps(last["detail"]))
 

@@ -87,6 +87,8 @@ def deployed() -> Iterator[Deployed]:
             "THREELOCKS_ALERT_TOPIC": topic,
             "THREELOCKS_REPORTER_ROLE": f"arn:aws:iam::{DEFAULT_ACCOUNT_ID}:role/threelocks/threelocks-reporter",
             "THREELOCKS_CHANGE_QUEUE": queue,
+            "THREELOCKS_MERGE_SECONDS": "300",
+            "THREELOCKS_SILENCE_SECONDS": "12000",
         }
         yield Deployed(App(variables, clients, judge=judge), queue)
 

@@ -140,9 +140,12 @@ def test_without_partners_the_reporter_may_do_nothing_and_the_bus_admits_nobody(
     assert set(home_alone.of_type("AWS::Events::EventBusPolicy")) == {"DefaultBusPolicy"}
 
 
-def test_on_report_has_the_table_its_queue_and_the_topic_only(allowed: tuple[Any, ...]) -> None:
+def test_on_report_has_the_table_its_queue_and_the_topic_and_may_ask_for_checks(allowed: tuple[Any, ...]) -> None:
     resources = {resource for _, resource in of(allowed, "OnReportRole")}
-    assert resources == {"${ReportQueue.Arn}", "${Table.Arn}", "${AlertTopic}", "${AlertKey.Arn}"}
+    assert resources == {"${ReportQueue.Arn}", "${Table.Arn}", "${AlertTopic}", "${AlertKey.Arn}", "${ChangeQueue.Arn}"}
+    assert [action for action, resource in of(allowed, "OnReportRole") if resource == "${ChangeQueue.Arn}"] == [
+        "sqs:SendMessage"
+    ]
 
 
 def test_the_sweep_reads_the_table_and_sends_messages(allowed: tuple[Any, ...]) -> None:
@@ -182,7 +185,10 @@ def test_the_report_bus_admits_only_the_partners_reporter_with_our_events(home: 
         "Resource": "${ReportBus.Arn}",
         "Condition": {
             "ArnLike": {"aws:PrincipalArn": "arn:aws:iam::*:role/threelocks/threelocks-reporter"},
-            "ForAllValues:StringEquals": {"events:source": "threelocks", "events:detail-type": "Share report"},
+            "ForAllValues:StringEquals": {
+                "events:source": "threelocks",
+                "events:detail-type": ["Share report", "Report request"],
+            },
             "Null": {"events:source": "false", "events:detail-type": "false"},
         },
     }

@@ -10,7 +10,7 @@ import pytest
 
 from simulation.pattern import LONGEST_PATTERN, matches
 from threelocks.events import EVENTS, SERVICE_EVENTS
-from threelocks.report import DETAIL_TYPE, SOURCE
+from threelocks.report import DETAIL_TYPE, REQUEST_TYPE, SOURCE
 
 OWNER = "111111111111"
 IAM_RULES = {"RoleChangedRule", "ManagedPolicyChangedRule"}
@@ -44,7 +44,7 @@ def test_reports_come_by_their_own_bus_to_their_own_queue(home: Any) -> None:
     rule = home.properties("ReportRule")
     assert rule["EventBusName"] == "${ReportBus.Name}"
     assert [target["Arn"] for target in rule["Targets"]] == ["${ReportQueue.Arn}"]
-    assert rule["EventPattern"] == {"source": [SOURCE], "detail-type": [DETAIL_TYPE]}
+    assert rule["EventPattern"] == {"source": [SOURCE], "detail-type": [DETAIL_TYPE, REQUEST_TYPE]}
 
 
 @pytest.mark.parametrize("stack", ["home", "relay"])

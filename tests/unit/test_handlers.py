@@ -474,6 +474,8 @@ VARIABLES = {
     "THREELOCKS_ALERT_TOPIC": f"arn:aws:sns:eu-west-1:{OWNER}:alerts",
     "THREELOCKS_REPORTER_ROLE": f"arn:aws:iam::{OWNER}:role/threelocks/threelocks-reporter",
     "THREELOCKS_CHANGE_QUEUE": f"https://sqs.eu-west-1.amazonaws.com/{OWNER}/changes",
+    "THREELOCKS_MERGE_SECONDS": "300",
+    "THREELOCKS_SILENCE_SECONDS": "12000",
 }
 
 
@@ -482,6 +484,9 @@ VARIABLES = {
     [
         (environment.SweepEnvironment, "THREELOCKS_CHANGE_QUEUE"),
         (environment.DeskEnvironment, "THREELOCKS_ALERT_TOPIC"),
+        (environment.DeskEnvironment, "THREELOCKS_CHANGE_QUEUE"),
+        (environment.DeskEnvironment, "THREELOCKS_MERGE_SECONDS"),
+        (environment.DeskEnvironment, "THREELOCKS_SILENCE_SECONDS"),
         (environment.WatchEnvironment, "THREELOCKS_REPORTER_ROLE"),
         (environment.WatchEnvironment, "THREELOCKS_TABLE"),
         (environment.TableEnvironment, "AWS_REGION"),

@@ -20,7 +20,7 @@ from simulation.examples import (
     WIDE_ROOT,
     WIDE_STRANGER,
 )
-from simulation.memory import START, change, resource_scoped, verdict_of
+from simulation.memory import INSTANT, START, change, resource_scoped, verdict_of
 from threelocks import incident
 from threelocks.finding import Cause, Finding, Headline, Kind, Lock, Share
 from threelocks.incident import Moment, State
@@ -31,7 +31,7 @@ _numbers = count(1)
 
 
 def moment(minutes: int = 0) -> Moment:
-    return Moment(START + timedelta(minutes=minutes), lambda: f"id-{next(_numbers)}", timedelta(minutes=2))
+    return Moment(START + timedelta(minutes=minutes), lambda: f"id-{next(_numbers)}", timedelta(minutes=2), INSTANT)
 
 
 def fresh() -> State:

@@ -17,10 +17,18 @@ from simulation.examples import (
     OWNER,
     WIDE_STRANGER,
 )
-from simulation.memory import Clock, Failures, MemoryAccount, change, memory_account, resource_scoped, verdict_of
+from simulation.memory import (
+    INSTANT,
+    Clock,
+    Failures,
+    MemoryAccount,
+    change,
+    memory_account,
+    resource_scoped,
+    verdict_of,
+)
 from threelocks.alert import Mail
 from threelocks.finding import Cause, Finding, Headline, Kind
-from threelocks.incident import Slot
 from threelocks.observation import (
     Absent,
     Found,
@@ -33,6 +41,7 @@ from threelocks.observation import (
 )
 from threelocks.ports import ConflictError, RefusedMailError
 from threelocks.report import Report, make
+from threelocks.state import Slot, Times
 from threelocks.watch import RefusedReportError, TransientError, UndeliveredError, UnknownContractError
 
 NAME = CONTRACT.name
@@ -42,9 +51,10 @@ def sweep(clock: Clock) -> Cause:
     return Cause(kind="sweep", at=clock())
 
 
-def pair(clock: Clock) -> tuple[MemoryAccount, MemoryAccount]:
+def pair(clock: Clock, times: Times = INSTANT) -> tuple[MemoryAccount, MemoryAccount]:
     """Owner and consumer, both checked and heard, everything told, every counter at nought."""
-    owner, consumer = memory_account(OWNER, CONTRACT, clock), memory_account(CONSUMER, CONTRACT, clock)
+    owner = memory_account(OWNER, CONTRACT, clock, times=times)
+    consumer = memory_account(CONSUMER, CONTRACT, clock, times=times)
     owner.watch.check(NAME, sweep(clock))
     consumer.watch.check(NAME, sweep(clock))
     exchange(owner, consumer, clock)
@@ -547,7 +557,7 @@ def _broken_and_told(owner: MemoryAccount, consumer: MemoryAccount) -> None:
 
 
 @pytest.mark.parametrize("error", [OSError("timed out"), ConflictError("lost a race"), KeyboardInterrupt()])
-@pytest.mark.parametrize("at", range(1, 26))
+@pytest.mark.parametrize("at", range(1, 31))
 def test_whichever_call_fails_or_kills_the_function_redelivery_loses_nothing(
     clock: Clock, at: int, error: BaseException
 ) -> None:
@@ -561,7 +571,7 @@ def test_whichever_call_fails_or_kills_the_function_redelivery_loses_nothing(
 
 
 @pytest.mark.parametrize("error", [OSError("timed out"), ConflictError("lost a race"), KeyboardInterrupt()])
-@pytest.mark.parametrize("at", range(1, 16))
+@pytest.mark.parametrize("at", range(1, 21))
 def test_whichever_call_fails_while_a_report_is_heard_redelivery_loses_nothing(
     clock: Clock, at: int, error: BaseException
 ) -> None:
@@ -578,9 +588,9 @@ def test_the_crash_tests_reach_every_call(clock: Clock) -> None:
     owner, consumer = pair(clock)
     owner.scene.findings = (NO_ALLOW,)
     owner.watch.check(NAME, change(at=clock()))
-    assert len(owner.store.failures.calls) < 26
+    assert len(owner.store.failures.calls) < 31
     exchange(owner, consumer, clock)
-    assert len(consumer.store.failures.calls) < 16
+    assert len(consumer.store.failures.calls) < 21
 
 
 def _arm(failures: Failures, at: int, error: BaseException) -> None:

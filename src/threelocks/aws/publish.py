@@ -1,15 +1,24 @@
-"""What goes out: mails to the account's own alert topic, reports to the other parties' event buses."""
+"""What goes out: mails to the account's own alert topic, reports and requests for them to the other parties' event
+buses, and requests for checks to the account's own queue."""
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
+
+from botocore.exceptions import ClientError
 
 from threelocks.aws.session import ClientSource
+from threelocks.check_request import request
 from threelocks.contract import Party
+from threelocks.finding import Cause
 from threelocks.policy.arn import Arn
-from threelocks.report import DETAIL_TYPE, SOURCE, Report, encode
+from threelocks.ports import RefusedMailError
+from threelocks.report import DETAIL_TYPE, REQUEST_TYPE, SOURCE, Report, ReportRequest, encode
+from threelocks.settle import LONGEST_DELAY
 
 BUS = "threelocks"
 
@@ -18,6 +27,9 @@ SUBJECT_LIMIT = 99  # characters: "less than 100", no line breaks, no control ch
 MESSAGE_LIMIT = 256 * 1024  # bytes, attributes included
 # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevents.html
 ENTRY_LIMIT = 256 * 1024  # bytes of source, detail-type and detail
+
+# https://docs.aws.amazon.com/sns/latest/api/API_Publish.html#API_Publish_Errors
+_REFUSALS = frozenset({"InvalidParameter", "ParameterValueInvalid", "InvalidParameterValue"})
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _CUT = "\n\n[cut here: the message is longer than SNS carries; re-check the contract to see all of it]\n"
@@ -38,16 +50,22 @@ class SnsMailer:
     topic: str  # its ARN
 
     def send(self, subject: str, body: str, attributes: dict[str, str]) -> None:
-        """Publish; raises botocore's ClientError or BotoCoreError on failure."""
+        """Publish; raises RefusedMailError when SNS refuses what we say, and botocore's ClientError or BotoCoreError
+        on any other failure."""
         # SNS refuses an attribute without a value.
         told = {name: {"DataType": "String", "StringValue": value} for name, value in attributes.items() if value}
         sns = self.clients.client("sns", Arn.parse(self.topic).region)
-        sns.publish(
-            TopicArn=self.topic,
-            Subject=_subject(subject),
-            Message=_body(body, MESSAGE_LIMIT - _size(told)),
-            MessageAttributes=told,
-        )
+        try:
+            sns.publish(
+                TopicArn=self.topic,
+                Subject=_subject(subject),
+                Message=_body(body, MESSAGE_LIMIT - _size(told)),
+                MessageAttributes=told,
+            )
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") in _REFUSALS:
+                raise RefusedMailError(f"SNS refuses the mail `{_subject(subject)}`: {error}") from error
+            raise
 
 
 def _subject(text: str) -> str:
@@ -85,20 +103,43 @@ class EventBusReporter:
         A bus that does not exist takes everything and keeps nothing, so that arrival is only known by being heard:
         https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html
         """
+        self._put(party, DETAIL_TYPE, encode(report), f"the report of `{report.verdict.contract}`")
+
+    def request(self, party: Party, request: ReportRequest) -> None:
+        """Ask the party for a fresh report; raises as `report` does."""
+        self._put(party, REQUEST_TYPE, encode(request), f"the request about `{request.contract}`")
+
+    def _put(self, party: Party, detail_type: str, detail: str, what: str) -> None:
         bus = f"arn:{self.partition}:events:{party.home_region}:{party.account}:event-bus/{BUS}"
-        detail = encode(report)
-        size = sum(len(text.encode()) for text in (SOURCE, DETAIL_TYPE, detail))
+        size = sum(len(text.encode()) for text in (SOURCE, detail_type, detail))
         if size > ENTRY_LIMIT:
-            raise PublishError(
-                f"the report of `{report.verdict.contract}` is {size} bytes, and EventBridge takes {ENTRY_LIMIT}; "
-                f"it has {len(report.verdict.findings)} findings: repair some"
-            )
-        entry = {"Source": SOURCE, "DetailType": DETAIL_TYPE, "Detail": detail, "EventBusName": bus}
+            raise PublishError(f"{what} is {size} bytes, and EventBridge takes {ENTRY_LIMIT}; report this as a defect")
+        entry = {"Source": SOURCE, "DetailType": detail_type, "Detail": detail, "EventBusName": bus}
         answer = self.clients.client("events", party.home_region).put_events(Entries=[entry])
         # Failures of entries come inside HTTP 200.
         if answer.get("FailedEntryCount", 0):
             failed: Mapping[str, str] = next((made for made in answer.get("Entries", ()) if made.get("ErrorCode")), {})
             raise PublishError(
-                f"EventBridge did not take the report for `{bus}`: `{failed.get('ErrorCode', 'no code')}`: "
+                f"EventBridge did not take {what} for `{bus}`: `{failed.get('ErrorCode', 'no code')}`: "
                 f"{failed.get('ErrorMessage', 'no message')}"
             )
+
+
+@dataclass(frozen=True, slots=True)
+class SqsTimer:
+    """Keeps ports.Timer: a delayed message in the account's own queue of changes."""
+
+    clients: ClientSource
+    queue_url: str
+    region: str
+
+    def ask(self, contract: str, cause: Cause, *, delay: timedelta) -> None:
+        """Send the message; raises botocore's ClientError or BotoCoreError when SQS did not take it.
+
+        The delay counts in whole seconds, 900 at most:
+        https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
+        """
+        seconds = math.ceil(min(max(delay, timedelta(0)), LONGEST_DELAY).total_seconds())
+        self.clients.client("sqs", self.region).send_message(
+            QueueUrl=self.queue_url, MessageBody=request(contract, cause), DelaySeconds=seconds
+        )

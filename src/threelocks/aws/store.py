@@ -4,17 +4,22 @@
     CONTRACTS            <name>     the registry
     CONTRACT#<name>      TERMS      body (the contract), digest (of its agreed terms), resources (its own), revision
     CONTRACT#<name>      STATE      body or packed (the state), digest, version
+    CONTRACT#<name>      HISTORY#<time>#<version>  body (how the share stood from then on), expires
     CONTRACT#<name>      DEPENDS    resources (what the last observation showed the contract to depend on), revision
     RESOURCE#<resource>  <name>     via: `contract` or `observed`
 
 No index and no scan: indexes cannot be read consistently, and a stale answer here would be a missed change. What
-belongs together is written in one transaction, on condition that nobody else wrote in between.
+belongs together is written in one transaction, on condition that nobody else wrote in between. `expires`, in seconds
+since the epoch, is the table's time to live; DynamoDB deletes late, so readers pass over what has expired.
 """
 
 from __future__ import annotations
 
 import gzip
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -22,9 +27,9 @@ from botocore.exceptions import ClientError
 from threelocks.aws.session import ClientSource
 from threelocks.contract import Contract
 from threelocks.events import ACCOUNT
-from threelocks.incident import State
 from threelocks.ports import ConflictError
 from threelocks.report import MalformedError, decode, encode
+from threelocks.state import Standing, State
 
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
 ITEM_LIMIT = 400 * 1024  # bytes, names of attributes included
@@ -33,6 +38,9 @@ _ROOM = 2 * 1024  # bytes of an item that are not its body, generously
 # A state larger than this is stored compressed. Below, people can read it in the console.
 _PACK_FROM = 100 * 1024
 
+KEEP_HISTORY = timedelta(days=400)  # a year, and time to look back on it
+
+_HISTORY = "HISTORY#"
 _TERMS, _STATE, _DEPENDS = "TERMS", "STATE", "DEPENDS"
 _REGISTRY = "CONTRACTS"
 _BY_CONTRACT, _BY_OBSERVATION = "contract", "observed"
@@ -56,6 +64,7 @@ class DynamoStore:
     table: str
     account: str  # whose table this is
     region: str
+    now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))  # to pass over what has expired
 
     # --- contracts ---
 
@@ -146,9 +155,9 @@ class DynamoStore:
         body = gzip.decompress(item["packed"]["B"]) if "packed" in item else _text(item, "body")
         return replace(decode(State, body), version=_number(item, "version"))
 
-    def save(self, state: State, *, expected_version: int | None) -> State:
+    def save(self, state: State, *, expected_version: int | None, standing: Standing | None = None) -> State:
         """Write the state if the stored version is `expected_version` (None: there is none yet) and the contract in the
-        table still has `state.digest`; answers it with its new version.
+        table still has `state.digest`; answers it with its new version. `standing` is a row of history to write too.
 
         Raises ConflictError when either does not hold, StoreError when the state is too large for an item.
         """
@@ -160,10 +169,44 @@ class DynamoStore:
             "version": {"N": str(saved.version)},
         }
         self._transact(
-            [self._put(_of(saved.contract), _STATE, attributes, condition=condition), self._still(saved)],
+            [
+                self._put(_of(saved.contract), _STATE, attributes, condition=condition),
+                self._still(saved),
+                *([self._put_history(saved, standing)] if standing else []),
+            ],
             saved.contract,
         )
         return saved
+
+    def _put_history(self, state: State, standing: Standing) -> Item:
+        expires = int((standing.at + KEEP_HISTORY).timestamp())
+        return self._put(
+            _of(state.contract),
+            f"{_since(standing.at)}#{state.version}",
+            {"body": {"S": encode(standing)}, "expires": {"N": str(expires)}},
+        )
+
+    def history(self, name: str, *, since: datetime, limit: int) -> tuple[Standing, ...]:
+        """How the share stood from `since` on, newest first, as far as it is kept; at most `limit` rows. Rows outlive
+        the contract's removal, until they expire. Raises MalformedError."""
+        return tuple(islice(self._history(name, since), limit))
+
+    def _history(self, name: str, since: datetime) -> Iterator[Standing]:
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self.table,
+            ConsistentRead=True,
+            ScanIndexForward=False,
+            KeyConditionExpression="pk = :pk AND sk BETWEEN :since AND :end",
+            ExpressionAttributeValues={
+                ":pk": {"S": _of(name)},
+                ":since": {"S": _since(since)},
+                ":end": {"S": f"{_HISTORY}~"},
+            },
+        )
+        expired = self.now().timestamp()
+        for item in (item for page in pages for item in page["Items"]):
+            if _number(item, "expires") > expired:
+                yield decode(Standing, _text(item, "body"))
 
     def _still(self, terms: State | Contract) -> Item:
         """The contract in the table has these terms."""
@@ -249,6 +292,11 @@ def own_resources(contract: Contract, account: str) -> tuple[str, ...]:
 
 def _of(name: str) -> str:
     return f"CONTRACT#{name}"
+
+
+def _since(at: datetime) -> str:
+    """The sort key of history from a moment on: the order of texts is the order of times."""
+    return f"{_HISTORY}{at.astimezone(UTC).isoformat(timespec='microseconds')}"
 
 
 def _resource(resource: str) -> str:

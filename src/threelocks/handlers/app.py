@@ -11,7 +11,7 @@ import os
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from threelocks.handlers.telemetry import Telemetry
 from threelocks.judge import judge as judge_locks
 from threelocks.policy.arn import Arn
 from threelocks.ports import Store
+from threelocks.state import Times
 from threelocks.watch import Desk, Judge, Watch
 
 if TYPE_CHECKING:
@@ -72,11 +73,11 @@ class App:
         from threelocks.aws.store import DynamoStore  # noqa: PLC0415 - see the module's text
 
         known = environment.read(TableEnvironment, self.variables)
-        return DynamoStore(self.clients, table=known.table, account=known.account, region=known.region)
+        return DynamoStore(self.clients, table=known.table, account=known.account, region=known.region, now=self.now)
 
     @cached_property
     def desk(self) -> Desk:
-        from threelocks.aws.publish import SnsMailer  # noqa: PLC0415 - see the module's text
+        from threelocks.aws.publish import SnsMailer, SqsTimer  # noqa: PLC0415 - see the module's text
 
         known = environment.read(DeskEnvironment, self.variables)
         return Desk(
@@ -85,7 +86,9 @@ class App:
             mailer=SnsMailer(self.clients, known.alert_topic),
             now=self.now,
             new_id=self.new_id,
+            timer=SqsTimer(self.clients, known.change_queue, known.region),
             recheck=known.recheck,
+            times=Times(merge=timedelta(seconds=known.merge_seconds), silence=timedelta(seconds=known.silence_seconds)),
         )
 
     @cached_property

@@ -12,13 +12,14 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from threelocks.check_request import FORMAT, request
 from threelocks.contract import ContractName, Frozen
 from threelocks.finding import Cause
 
+__all__ = ["FORMAT", "request"]  # what others write and we read
+
 RECEIVES = 5
 """How often a message is received before it becomes a dead letter: the queues' maxReceiveCount in template.yaml."""
-
-FORMAT: Literal["check/1"] = "check/1"
 
 
 class BadBatchError(ValueError):
@@ -80,11 +81,6 @@ class CheckRequest(Frozen):
 
 
 _request = TypeAdapter(CheckRequest)
-
-
-def request(contract: str, cause: Cause) -> str:
-    """The message that asks for a check."""
-    return CheckRequest(contract=contract, cause=cause).model_dump_json()
 
 
 def read_request(body: str) -> CheckRequest | None:

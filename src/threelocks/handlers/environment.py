@@ -25,9 +25,12 @@ class TableEnvironment(BaseModel):
 
 
 class DeskEnvironment(TableEnvironment):
-    """Of `on_report`: it stores and announces."""
+    """Of `on_report`: it stores and announces, and asks for checks."""
 
     alert_topic: Annotated[str, StringConstraints(pattern=r"^arn:[a-z-]+:sns:")] = Field(alias="THREELOCKS_ALERT_TOPIC")
+    change_queue: Annotated[str, StringConstraints(pattern=r"^https?://")] = Field(alias="THREELOCKS_CHANGE_QUEUE")
+    silence_seconds: Annotated[int, Field(ge=60)] = Field(alias="THREELOCKS_SILENCE_SECONDS")
+    merge_seconds: Annotated[int, Field(ge=0, le=86400)] = Field(alias="THREELOCKS_MERGE_SECONDS")
     function: str = Field(default="threelocks-recheck", alias="AWS_LAMBDA_FUNCTION_NAME")  # Lambda's own
 
     @property

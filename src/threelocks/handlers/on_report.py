@@ -1,15 +1,19 @@
-"""Queue of partners' reports -> stored, merged, announced. Never reads a lock, never sends a report."""
+"""Queue of partners' reports -> stored, merged, announced. Never reads a lock, never sends a report.
+
+A partner's request for a report becomes a request for a check, which `on_change` answers with its report.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from threelocks import events
 from threelocks.events import BadEventError, Envelope
 from threelocks.handlers.app import App, TimeLeft, no_limit, process_app
 from threelocks.handlers.batch import Message, failed, messages
-from threelocks.report import DETAIL_TYPE, SOURCE, MalformedError, Report, decode
+from threelocks.report import DETAIL_TYPE, REQUEST_TYPE, SOURCE, MalformedError, ReportRequest, decode, read
 from threelocks.watch import RefusedReportError
 
 
@@ -28,9 +32,9 @@ def _heard(app: App, message: Message) -> bool:
     log = app.telemetry.log
     try:
         envelope = events.envelope(message.body)
-        report = _report(envelope)
+        hear = _HEAR.get((envelope.source, envelope.detail_type), _strange)
         # The sender is who EventBridge says it is, whatever the report itself claims.
-        app.desk.hear(envelope.account, report, sent_at=envelope.time)
+        hear(app, envelope)
     except (RefusedReportError, MalformedError) as error:
         # Another try would be refused as well. The sender's next sweep sends its whole state again.
         app.telemetry.count("ReportRefused")
@@ -43,13 +47,33 @@ def _heard(app: App, message: Message) -> bool:
     except Exception:
         log.exception("a report could not be kept or told", message_id=message.id)
         return False
-    log.info("heard", sender=envelope.account, contract=report.verdict.contract, standing=report.verdict.headline)
     return True
 
 
-def _report(envelope: Envelope) -> Report:
-    if (envelope.source, envelope.detail_type) != (SOURCE, DETAIL_TYPE):
-        raise BadEventError(
-            f"`{envelope.detail_type}` of `{envelope.source}` is not a report; mend the rule that matched it"
-        )
-    return decode(Report, json.dumps(envelope.detail))
+def _report(app: App, envelope: Envelope) -> None:
+    report = read(envelope.detail)
+    app.desk.hear(envelope.account, report, sent_at=envelope.time)
+    verdict = report.verdict
+    app.telemetry.log.info(
+        "heard", sender=envelope.account, contract=verdict.contract, standing=verdict.headline, stamp=report.stamp
+    )
+
+
+def _request(app: App, envelope: Envelope) -> None:
+    request = decode(ReportRequest, json.dumps(envelope.detail))
+    is_taken_up = app.desk.answer(envelope.account, request)
+    app.telemetry.log.info(
+        "asked for a report", sender=envelope.account, contract=request.contract, is_taken_up=is_taken_up
+    )
+
+
+def _strange(_: App, envelope: Envelope) -> None:
+    raise BadEventError(
+        f"`{envelope.detail_type}` of `{envelope.source}` is not a report; mend the rule that matched it"
+    )
+
+
+_HEAR: dict[tuple[str, str], Callable[[App, Envelope], None]] = {
+    (SOURCE, DETAIL_TYPE): _report,
+    (SOURCE, REQUEST_TYPE): _request,
+}

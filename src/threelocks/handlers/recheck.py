@@ -1,15 +1,20 @@
 """A person asks: check one contract, or all of them, while they wait.
 
 {} or {"contract": NAME} -> {"contracts": [share, ...], "errors": [{"contract", "error"}, ...]}, a share being what
-`report.encode` makes of finding.Share, with its headline. Anything else -> {"error": what is accepted}.
+`report.encode` makes of finding.Share, with its headline and `since` when it stands so; each of its locks says as of
+when it is known. The other parties are asked for fresh reports, which are not waited for: ask again in a minute.
+
+With "since": TIME (ISO 8601, with its offset), each share has a `history` too: how it stood from then on, newest first.
+Anything else -> {"error": what is accepted}.
 """
 
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import AwareDatetime, TypeAdapter, ValidationError
 
 from threelocks.contract import ContractName, Frozen
 from threelocks.finding import Cause, Share
@@ -19,11 +24,16 @@ from threelocks.spelling import shown
 from threelocks.watch import UndeliveredError, UnknownContractError
 
 RESERVE = 30.0  # seconds; no check is begun with less time left, lest the caller get no answer at all
-ACCEPTED = 'send {} for all contracts, or {"contract": "<name>"} for one'
+ACCEPTED = (
+    'send {} for all contracts, {"contract": "<name>"} for one, and "since": "2026-11-23T10:00:00Z" with either for '
+    "what has changed since"
+)
+ROWS = 50  # of history, for each contract
 
 
 class Request(Frozen):
     contract: ContractName | None = None
+    since: AwareDatetime | None = None
 
 
 _request = TypeAdapter(Request)
@@ -45,7 +55,7 @@ def handle(app: App, event: Any, time_left: TimeLeft = no_limit) -> dict[str, An
     errors: list[dict[str, str]] = []
     for name in names:
         share, error = _checked(app, name) if time_left() >= RESERVE else (None, "no time left; ask for it alone")
-        shares += [_as_json(share)] if share else []
+        shares += [_answer(app, share, asked.since)] if share else []
         errors += [{"contract": name, "error": error}] if error else []
     return {"contracts": shares, "errors": errors}
 
@@ -68,8 +78,14 @@ def _checked(app: App, name: str) -> tuple[Share | None, str]:
     return share, ""
 
 
-def _as_json(share: Share) -> dict[str, Any]:
-    return {"headline": share.headline.value, **json.loads(encode(share))}
+def _answer(app: App, share: Share, since: datetime | None) -> dict[str, Any]:
+    state = app.desk.store.state(share.contract)
+    stood = state.since.isoformat() if state and state.since else None
+    answer = {"headline": share.headline.value, "since": stood, **json.loads(encode(share))}
+    if since:
+        rows = app.desk.store.history(share.contract, since=since, limit=ROWS)
+        answer["history"] = [json.loads(encode(row)) for row in rows]
+    return answer
 
 
 def _text(event: Any) -> str:
