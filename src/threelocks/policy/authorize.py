@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from threelocks.policy.document import Document, Statement
-from threelocks.policy.matcher import Asked, Matcher, matcher_of, ready_document
+from threelocks.policy.matcher import Asked, Matcher, matcher_of, ready_document, speaks_of_action
 from threelocks.policy.principal import Name, Named, names
 from threelocks.policy.request import CallerKind, Request
 from threelocks.policy.truth import Truth
@@ -227,8 +227,9 @@ _ENDPOINT = Layer.VPC_ENDPOINT_POLICY
 
 def matches(statement: Statement, request: Request, layer: Layer) -> Truth:
     """Whether a statement, standing in a policy of that layer, speaks of the request; MAYBE at most when opaque."""
-    matcher = matcher_of(statement)
-    return _truth(matcher, Asked(request), layer) if matcher.is_about(request.action) else _NO
+    if not speaks_of_action(statement, request.action):
+        return _NO
+    return _truth(matcher_of(statement), Asked(request), layer)
 
 
 def _truth(matcher: Matcher, asked: Asked, layer: Layer) -> Truth:
@@ -271,6 +272,8 @@ def _combined(asked: Asked, policies: Policies, layers: tuple[LayerAnswer, ...])
     """Whether the Allows suffice, and the first layer that keeps them from being sure."""
     caller, owner = asked.request.caller, asked.request.resource_account
     by_policy = policies.resource is not None or policies.grants is not None
+    if caller.account != owner and all(answer.allow is _YES for answer in layers):
+        return _YES, None
     ceilings = [answer for answer in layers if answer.layer in _CEILINGS]
     if by_policy and caller.account and caller.account == owner:
         needed = [*((answer.allow, answer.layer) for answer in ceilings), *_inside_account(asked, layers)]

@@ -200,6 +200,10 @@ def _no_constant(name: str) -> Any:
     raise DocumentError("", f"`{name}` is not JSON")
 
 
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_no_constant, parse_float=_float)
+_ENCODER = json.JSONEncoder(ensure_ascii=False)
+
+
 def _statement(tree: Any, label: str, index: int, *, variables: bool) -> Statement:
     path = f"Statement[{index}]"
     if not isinstance(tree, dict):
@@ -245,7 +249,7 @@ def _statement(tree: Any, label: str, index: int, *, variables: bool) -> Stateme
         conditions=conditions,
         variables=variables,
         problems=tuple(problems),
-        text=json.dumps(_quoted(tree), ensure_ascii=False),
+        text=_ENCODER.encode(_quoted(tree)),
     )
 
 

@@ -51,7 +51,7 @@ class Matcher:
     """
 
     __slots__ = (
-        *("_actions", "_most", "_not_action", "_not_resource", "_patterns", "_resources", "_tests"),
+        *("_most", "_not_resource", "_patterns", "_resources", "_tests"),
         *("about", "is_allow", "names", "statement"),
     )
 
@@ -60,8 +60,6 @@ class Matcher:
         self.is_allow = statement.effect is Effect.ALLOW
         self.names = tuple(parse_name(entry) for entry in statement.principals or ())
         self.about = ready_for_callers(statement, self.names)
-        self._actions = glob(tuple(parse_pattern(text, variables=False) for text in statement.actions or ()), fold=True)
-        self._not_action = statement.not_action
         # A statement without Resource or NotResource has no effect: its empty set of patterns never matches.
         self._patterns = tuple(parse_pattern(text, variables=statement.variables) for text in statement.resources or ())
         self._resources = None if any(pattern.variables for pattern in self._patterns) else glob(self._patterns)
@@ -69,20 +67,19 @@ class Matcher:
         self._tests = tuple((each.key, ready(each, variables=statement.variables)) for each in statement.conditions)
         self._most = _MAYBE if statement.problems else _YES
 
-    def is_about(self, action: str) -> bool:
-        """Whether the action is one that the statement speaks of. Without Action or NotAction there is none."""
-        return self._actions.matches(action) != self._not_action
-
     def holds(self, asked: Asked) -> Truth:
         """Whether resource and conditions are as the statement says; MAYBE at most when it is not understood."""
+        truth = self._most
         if self._resources is None:
-            truth = min(self._most, self._about_resource(asked))
-        else:
-            truth = self._most if self._resources.matches(asked.resource) != self._not_resource else _NO
+            truth = min(truth, self._about_resource(asked))
+        elif self._resources.matches(asked.resource) == self._not_resource:
+            return _NO
         for key, test in self._tests:
-            if truth is _NO:
-                break
-            truth = min(truth, test(asked.values(key), asked.variable))
+            found = test(asked.values(key), asked.variable)
+            if found < truth:
+                truth = found
+                if found is _NO:
+                    break
         return truth
 
     def _about_resource(self, asked: Asked) -> Truth:
@@ -98,24 +95,29 @@ class Matcher:
         return _MAYBE if self._not_resource and len(bound) < len(self._patterns) else _YES
 
 
+def speaks_of_action(statement: Statement, action: str) -> bool:
+    """Whether the action is one that the statement speaks of. Without Action or NotAction there is none."""
+    patterns = tuple([parse_pattern(text, variables=False) for text in statement.actions or ()])
+    return glob(patterns, fold=True).matches(action) != statement.not_action
+
+
 def matcher_of(statement: Statement) -> Matcher:
     """The statement, ready."""
-    made = statement.made
-    matcher: Matcher | None = made.get("matcher")
+    matcher: Matcher | None = statement.made.get("matcher")
     if matcher is None:
-        matcher = made["matcher"] = Matcher(statement)
+        matcher = statement.made["matcher"] = Matcher(statement)
     return matcher
 
 
 class Ready:
-    """One document: its statements ready, and by action; `keys` are the condition keys that they ask for."""
+    """One document: the statements that speak of an action, ready; and `keys`, the condition keys of all of them."""
 
-    __slots__ = ("_by_action", "_matchers", "keys")
+    __slots__ = ("_by_action", "_statements", "keys")
 
     def __init__(self, document: Document) -> None:
-        self._matchers = tuple(map(matcher_of, document.statements))
+        self._statements = document.statements
         self._by_action: dict[str, tuple[Matcher, ...]] = {}
-        self.keys = frozenset(each.key for statement in document.statements for each in statement.conditions)
+        self.keys = frozenset([each.key for statement in document.statements for each in statement.conditions])
 
     def about(self, action: str) -> tuple[Matcher, ...]:
         """The statements that speak of an action, in order."""
@@ -123,7 +125,8 @@ class Ready:
         if found is None:
             if len(self._by_action) >= _ACTIONS:
                 self._by_action.clear()
-            found = self._by_action[action] = tuple(each for each in self._matchers if each.is_about(action))
+            speaking = [statement for statement in self._statements if speaks_of_action(statement, action)]
+            found = self._by_action[action] = tuple(map(matcher_of, speaking))
         return found
 
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
-from functools import partial
+from functools import lru_cache, partial
 
 from threelocks.policy.arn import Arn, BadArnError
 from threelocks.policy.document import Effect, PrincipalEntry, PrincipalType, Statement
@@ -51,6 +51,7 @@ CLOUDFRONT = "cloudfront"
 _UNIQUE_ID = re.compile(r"A(?:ROA|IDA|GPA|SIA)[A-Z0-9]{12,}")
 
 
+@lru_cache(maxsize=4096)
 def parse_name(entry: PrincipalEntry) -> Name:
     """What an entry of a Principal element names."""
     if entry.type is PrincipalType.SERVICE:
