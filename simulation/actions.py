@@ -75,10 +75,18 @@ def _of_item(item: Mapping[str, Any], place: Place) -> Need:
 
 
 def _table(params: Mapping[str, Any], place: Place) -> str:
-    return f"arn:aws:dynamodb:{place.region}:{place.account}:table/{params['TableName']}"
+    name = params["TableName"] if "TableName" in params else next(iter(params["RequestItems"]))
+    return f"arn:aws:dynamodb:{place.region}:{place.account}:table/{name}"
 
 
-def _queue(params: Mapping[str, Any], _: Place) -> str:
+def _rule(params: Mapping[str, Any], place: Place) -> str:
+    name = params.get("Name") or params.get("Rule")
+    return f"arn:aws:events:{place.region}:{place.account}:rule/{name}" if name else "*"
+
+
+def _queue(params: Mapping[str, Any], place: Place) -> str:
+    if "QueueName" in params:
+        return f"arn:aws:sqs:{place.region}:{place.account}:{params['QueueName']}"
     host, account, name = params["QueueUrl"].removeprefix("https://").split("/")
     return f"arn:aws:sqs:{host.split('.')[1]}:{account}:{name}"
 
@@ -94,6 +102,7 @@ def _of_iam(params: Mapping[str, Any], place: Place) -> str:
 
 _RESOURCES: dict[str, Callable[[Mapping[str, Any], Place], str]] = {
     "dynamodb": _table,
+    "events": _rule,
     "sqs": _queue,
     "kms": _key,
     "iam": _of_iam,

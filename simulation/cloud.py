@@ -25,6 +25,7 @@ from simulation.payer import payer_is_known
 from simulation.permission import Caller
 from simulation.resources import register
 from simulation.roles import trust_is_asked
+from simulation.subscribers import subscribers_are_counted
 
 _UP = Lock()
 # One attempt: a simulated service that answers with an error does so on purpose, and waiting would only cost time.
@@ -100,6 +101,7 @@ def simulated_aws(clock: Clock | None = None) -> Iterator[Cloud]:
         stack.enter_context(bus.in_place_of_motos(_caller))
         stack.enter_context(trust_is_asked(_caller))
         stack.enter_context(payer_is_known())
+        stack.enter_context(subscribers_are_counted())
         register()
         yield Cloud(clock, bus)
 

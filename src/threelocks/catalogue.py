@@ -21,6 +21,7 @@ class Entry:
 
 
 _UNREAD = "could not be read, so nothing is known of it"
+_LATE = "are seen by a sweep only"
 _NOT_FULLY_CHECKED = "is too intricate to be checked in full, so it is not known to be right"
 
 CATALOGUE: dict[str, Entry] = {
@@ -72,6 +73,11 @@ CATALOGUE: dict[str, Entry] = {
     "ceiling.unread": Entry(f"a ceiling {_UNREAD}"),
     "ceiling.not-fully-checked": Entry(f"a ceiling {_NOT_FULLY_CHECKED}"),
     "premise.false": Entry("what the contract takes for granted does not hold", detail_crosses=True),
+    "watchdog.rule-off": Entry(f"a rule that brings changes to the watchdog is off, so they {_LATE}"),
+    "watchdog.region-unwatched": Entry(f"nothing relays the changes of a region that the share needs, so they {_LATE}"),
+    "watchdog.relay-failing": Entry(f"the relay of a region that the share needs loses changes, so some {_LATE}"),
+    "watchdog.nobody-subscribed": Entry("nobody is subscribed to the alerts of the account"),
+    "watchdog.unread": Entry(f"the state of the watchdog itself {_UNREAD}"),
     "watchdog.partner-silent": Entry(
         "the other account's watchdog is not heard, or does not hear us", detail_crosses=True
     ),

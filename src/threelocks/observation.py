@@ -172,6 +172,37 @@ class CeilingObservation:
 
 
 @dataclass(frozen=True, slots=True)
+class EventRule:
+    """events:DescribeRule."""
+
+    arn: str
+    state: str  # "ENABLED", "DISABLED", "ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS"
+    pattern: str  # JSON; empty for a schedule
+    dead_letters: str = ""  # ARN of the queue for what it cannot deliver; not looked at where it is not a relay's
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedRegion:
+    """What brings the events of one region to the watchdog: the home stack's rules, or a relay."""
+
+    region: str
+    sources: tuple[str, ...]  # whose events are recorded there and matter: "iam.amazonaws.com", ...
+    target: str  # ARN: where they must arrive
+    rules: Source[tuple[EventRule, ...]]  # those of the default bus that send there
+    dead_letters: Source[int] | None = None  # messages in a relay's dead letter queues; None: this is home
+
+
+@dataclass(frozen=True, slots=True)
+class WatchdogObservation:
+    """What the watchdog itself lives on."""
+
+    home_region: str
+    regions: tuple[WatchedRegion, ...]
+    alert_topic: str  # ARN
+    subscribed: Source[int]  # confirmed subscriptions; Absent: the topic is gone
+
+
+@dataclass(frozen=True, slots=True)
 class Observation:
     """Everything that one account reads for one contract. A part is None when another account holds it."""
 
@@ -181,3 +212,4 @@ class Observation:
     bucket: BucketObservation | None = None
     key: KeyObservation | None = None
     ceilings: CeilingObservation = CeilingObservation()
+    watchdog: WatchdogObservation | None = None  # not looked at, which is no news of it

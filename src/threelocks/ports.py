@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -49,6 +51,20 @@ class Store(Protocol):
     def depend(self, contract: Contract, resources: tuple[str, ...]) -> None:
         """Record the further resources, attached policies for example, that an observation showed the contract to
         depend on; drops those recorded before and gone now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A contract in the list of all."""
+
+    name: str
+    resources: tuple[str, ...]  # that it names, as `events` spells them; sorted
+    checked: datetime | None  # when the observation behind its last verdict began; None: never yet
+
+
+class Directory(Protocol):
+    def listings(self) -> Iterator[Listing]:
+        """Every contract of this account. May be a moment old."""
 
 
 class RefusedMailError(Exception):

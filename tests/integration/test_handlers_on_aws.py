@@ -87,6 +87,7 @@ def deployed() -> Iterator[Deployed]:
             "THREELOCKS_ALERT_TOPIC": topic,
             "THREELOCKS_REPORTER_ROLE": f"arn:aws:iam::{DEFAULT_ACCOUNT_ID}:role/threelocks/threelocks-reporter",
             "THREELOCKS_CHANGE_QUEUE": queue,
+            "THREELOCKS_CHECK_QUEUE": queue,
             "THREELOCKS_MERGE_SECONDS": "300",
             "THREELOCKS_SILENCE_SECONDS": "12000",
         }

@@ -146,6 +146,18 @@ def relay() -> Template:
 
 
 @pytest.fixture(scope="session")
+def relay_of_data() -> Template:
+    """relay.yaml where shared buckets are, in the owner's account."""
+    return resolve(parse("relay.yaml"), {"HomeRegion": "eu-west-1", "Forward": "data"}, OWNER, "eu-central-1")
+
+
+@pytest.fixture(scope="session")
+def relay_of_both() -> Template:
+    """relay.yaml where there are shared buckets in us-east-1 itself."""
+    return resolve(parse("relay.yaml"), {"HomeRegion": "eu-west-1", "Forward": "both"}, OWNER, "us-east-1")
+
+
+@pytest.fixture(scope="session")
 def relay_at_home() -> Template:
     """The mistake of deploying the relay into its own home region."""
     return resolve(parse("relay.yaml"), {"HomeRegion": "us-east-1"}, CONSUMER, "us-east-1")

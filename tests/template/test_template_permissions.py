@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from threelocks.aws import watched
 from threelocks.aws.read import PERMISSIONS
 
 PARTNER = "222222222222"
@@ -34,6 +35,7 @@ NEVER = tuple(
 # Actions for which AWS knows no resource: https://docs.aws.amazon.com/service-authorization/latest/reference/
 UNSCOPED = {
     "s3:GetAccountPublicAccessBlock": "answers for the caller's account only",
+    "events:ListRuleNamesByTarget": "answers for the caller's account only, and whether it can be scoped is unclear",
     "xray:PutTraceSegments": "traces have no ARN",
     "xray:PutTelemetryRecords": "nor has telemetry",
 }
@@ -87,6 +89,23 @@ def test_the_reader_may_make_every_read_that_the_code_makes_and_no_other(allowed
         and permission.resource != "${AlertKey.Arn}"
     }
     assert granted == {permission for _, permission in PERMISSIONS}
+
+
+def test_the_reader_may_look_after_the_watchdog_by_every_call_that_the_code_makes_and_no_other(
+    home: Any,
+) -> None:
+    role = home.properties("ReaderRole")
+    (policy,) = [row for row in role["Policies"] if row["PolicyName"] == "look-after-the-watchdog"]
+    granted = {action for row in policy["PolicyDocument"]["Statement"] for action in listed(row["Action"])}
+    assert granted == {permission for _, permission in watched.PERMISSIONS}
+
+
+def test_the_reader_may_look_into_the_dead_letters_of_relays_in_every_region(
+    relay: Any, allowed: tuple[Any, ...]
+) -> None:
+    (resource,) = {row.resource for row in allowed if row.action == "sqs:GetQueueUrl"}
+    (queue,) = relay.of_type("AWS::SQS::Queue")
+    assert fnmatch.fnmatchcase(f"arn:aws:sqs:us-east-1:111111111111:threelocks-relay-{queue}-4XB7", resource)
 
 
 def test_no_action_is_a_pattern(allowed: tuple[Any, ...]) -> None:
@@ -150,9 +169,9 @@ def test_on_report_has_the_table_its_queue_and_the_topic_and_may_ask_for_checks(
 
 def test_the_sweep_reads_the_table_and_sends_messages(allowed: tuple[Any, ...]) -> None:
     assert of(allowed, "SweepRole") == {
-        ("dynamodb:GetItem", "${Table.Arn}"),
+        ("dynamodb:BatchGetItem", "${Table.Arn}"),
         ("dynamodb:Query", "${Table.Arn}"),
-        ("sqs:SendMessage", "${ChangeQueue.Arn}"),
+        ("sqs:SendMessage", "${CheckQueue.Arn}"),
         ("sqs:SendMessage", "${SweepDeadLetters.Arn}"),
     }
 
@@ -199,7 +218,7 @@ def test_the_default_bus_admits_its_own_account_only(home: Any) -> None:
     assert statement["Principal"] == {"AWS": "arn:aws:iam::111111111111:root"}
 
 
-@pytest.mark.parametrize("stack", ["home", "relay"])
+@pytest.mark.parametrize("stack", ["home", "relay", "relay_of_data", "relay_of_both"])
 def test_each_queue_admits_exactly_the_rules_that_send_to_it(stack: str, request: pytest.FixtureRequest) -> None:
     template = request.getfixturevalue(stack)
     rules = template.of_type("AWS::Events::Rule")

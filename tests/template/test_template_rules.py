@@ -17,7 +17,7 @@ IAM_RULES = {"RoleChangedRule", "ManagedPolicyChangedRule"}
 API_CALL, SERVICE_EVENT = "AWS API Call via CloudTrail", "AWS Service Event via CloudTrail"
 
 
-@pytest.mark.parametrize("stack", ["home", "home_alone", "relay"])
+@pytest.mark.parametrize("stack", ["home", "home_alone", "relay", "relay_of_data"])
 def test_every_rule_is_enabled_and_has_targets_with_retries_and_a_dead_letter_queue(
     stack: str, request: pytest.FixtureRequest
 ) -> None:
@@ -111,6 +111,23 @@ def test_the_relay_forwards_exactly_what_the_home_stack_knows_of_iam(home_of_con
     of_iam = {name: row for name, row in home_of_consumer.patterns().items() if row["source"] == ["aws.iam"]}
     assert set(of_iam) == IAM_RULES
     assert relay.patterns() == of_iam
+
+
+def test_a_relay_of_data_forwards_exactly_what_the_home_stack_knows_of_buckets_and_keys(
+    home: Any, relay_of_data: Any, relay_of_both: Any
+) -> None:
+    of_changes = {name: row for name, row in home.patterns().items() if name != "ReportRule"}
+    of_data = {name: row for name, row in of_changes.items() if name not in IAM_RULES}
+    assert of_data
+    assert relay_of_data.patterns() == of_data
+    assert relay_of_both.patterns() == of_changes
+
+
+def test_a_relay_of_data_matches_the_event_files_of_buckets_and_keys_and_no_other(
+    relay_of_data: Any, event_files: dict[str, dict[str, Any]]
+) -> None:
+    relayed = {name for name, event in event_files.items() if matching(relay_of_data, event)}
+    assert relayed == {name for name, event in event_files.items() if event["source"] in {"aws.s3", "aws.kms"}}
 
 
 def test_the_relay_sends_to_the_default_bus_of_the_home_region_in_the_same_account(relay: Any) -> None:

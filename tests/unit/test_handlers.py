@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,11 +16,15 @@ import pytest
 from simulation.memory import START, Clock, MemoryAccount, change, memory_account, verdict_of
 from threelocks import contract as contracts
 from threelocks import report as reports
+from threelocks.aws.store import own_resources
 from threelocks.finding import Cause, Finding, Kind, Lock, Witness
 from threelocks.handlers import batch, environment, on_change, on_report, recheck, sweep
 from threelocks.handlers.app import build
+from threelocks.handlers.batch import Outbox
+from threelocks.handlers.shared import Shift
 from threelocks.handlers.telemetry import Telemetry
 from threelocks.incident import State
+from threelocks.ports import Listing
 from threelocks.report import encode
 from threelocks.watch import TransientError
 
@@ -73,6 +78,18 @@ class FakeQueue:
         return {"Successful": taken, "Failed": [{"Id": entry["Id"], "Code": "InternalError"} for entry in refused]}
 
 
+@dataclass
+class FakeDirectory:
+    """The list of all contracts, from an account in memory."""
+
+    account: MemoryAccount
+
+    def listings(self) -> Iterator[Listing]:
+        for name, one in self.account.store.contracts.items():
+            own = self.account.stored(name).own if name in self.account.store.states else None
+            yield Listing(name, own_resources(one, self.account.number), own.as_of if own else None)
+
+
 class FakeApp:
     """What a handler sees of an app, over an account in memory."""
 
@@ -82,10 +99,18 @@ class FakeApp:
         self.watch, self.desk, self.store = account.watch, account.watch.desk, account.store
         self.now, self.region = account.watch.desk.now, "eu-west-1"
         self.sqs = FakeQueue()
+        self.thorough: Any = None  # what sweeps and re-checks use, when it is something else
 
     @property
-    def queue(self) -> tuple[FakeQueue, str]:
-        return self.sqs, "https://sqs.eu-west-1.amazonaws.com/111111111111/changes"
+    def outbox(self) -> Outbox:
+        return Outbox(self.sqs, "https://sqs.eu-west-1.amazonaws.com/111111111111/checks", lambda _: None)
+
+    @property
+    def directory(self) -> FakeDirectory:
+        return FakeDirectory(self.account)
+
+    def shift(self) -> Shift:
+        return Shift(self.watch, self.thorough or self.watch)
 
     @property
     def observed(self) -> int:
@@ -230,6 +255,8 @@ def test_only_the_last_receive_is_the_last_try(app: FakeApp, receives: int, last
     seen = []
 
     class Throttled:
+        desk = app.desk
+
         def check(self, name: str, cause: Cause, *, last_try: bool) -> None:
             seen.append(last_try)
             raise TransientError(name, ())
@@ -380,17 +407,54 @@ def test_a_recheck_that_runs_out_of_time_says_which_contracts_it_left(app: FakeA
 # --- sweep ---
 
 
-def test_a_sweep_asks_for_a_check_of_each_contract_in_tens(app: FakeApp) -> None:
-    app.store.contracts |= {f"share-{number:02}": contract(f"share-{number:02}") for number in range(22)}
-    assert sweep.handle(app, {}) == {"asked": 23}
-    assert app.sqs.sizes == [10, 10, 3]
-    asked = [batch.read_request(body) for body in app.sqs.sent]
-    assert sorted(one.contract for one in asked if one) == sorted(app.store.contracts)
-    assert {one.cause.kind for one in asked if one} == {"sweep"}
+def many(number: int, contracts_each: int = 1) -> dict[str, contracts.Contract]:
+    """That many buckets, each with so many contracts, named so that neighbours do not follow each other by name."""
+    return {
+        name: contract(name, bucket={"name": f"bucket-{bucket:03}", "region": "eu-west-1"})
+        for one in range(contracts_each)
+        for bucket in range(number)
+        for name in [f"share-{one}-{bucket}"]
+    }
+
+
+def asked(app: FakeApp) -> list[batch.CheckRequest]:
+    return [one for body in app.sqs.sent if (one := batch.read_request(body))]
+
+
+def test_a_sweep_asks_for_a_check_of_each_contract_in_lots_and_for_ten_lots_at_once(app: FakeApp) -> None:
+    app.store.contracts = many(11 * sweep.LOT)
+    assert sweep.handle(app, {}) == {"asked": 11 * sweep.LOT}
+    assert app.sqs.sizes == [10, 1]
+    assert sorted(name for one in asked(app) for name in one.contracts) == sorted(app.store.contracts)
+    assert {len(one.contracts) for one in asked(app)} == {sweep.LOT}
+    assert {one.cause.kind for one in asked(app)} == {"sweep"}
+
+
+def test_contracts_on_one_bucket_are_in_one_lot(app: FakeApp) -> None:
+    app.store.contracts = many(30, contracts_each=7)
+    sweep.handle(app, {})
+    lots_of = {}
+    for number, one in enumerate(asked(app)):
+        for name in one.contracts:
+            lots_of.setdefault(app.store.contracts[name].bucket.name, set()).add(number)
+    assert {len(numbers) for numbers in lots_of.values()} == {1}
+    assert max(len(one.contracts) for one in asked(app)) == 21  # three buckets fit, and a fourth does not
+
+
+def test_contracts_of_one_role_are_in_one_lot_where_the_role_is_held() -> None:
+    listings = [Listing(f"share-{number:02}", (f"role/R{number % 3}",), None) for number in range(12)]
+    together = [[f"share-{number:02}" for number in range(role, 12, 3)] for role in range(3)]
+    assert list(sweep.lots(listings, 4)) == together
+
+
+def test_a_bucket_with_more_contracts_than_a_lot_holds_is_split(app: FakeApp) -> None:
+    app.store.contracts = many(1, contracts_each=2 * sweep.LOT + 1)
+    sweep.handle(app, {})
+    assert [len(one.contracts) for one in asked(app)] == [sweep.LOT, sweep.LOT, 1]
 
 
 def test_what_the_queue_refuses_is_sent_again(app: FakeApp) -> None:
-    app.store.contracts |= {f"share-{number}": contract(f"share-{number}") for number in range(3)}
+    app.store.contracts = many(4 * sweep.LOT)
     app.sqs.refuses = [2, 1]
     sweep.handle(app, {})
     assert app.sqs.sizes == [4, 2, 1]
@@ -398,11 +462,16 @@ def test_what_the_queue_refuses_is_sent_again(app: FakeApp) -> None:
 
 
 def test_a_sweep_that_the_queue_keeps_refusing_fails_after_it_sent_the_rest(app: FakeApp) -> None:
-    app.store.contracts |= {f"share-{number:02}": contract(f"share-{number:02}") for number in range(14)}
-    app.sqs.refuses = [1] * sweep.TRIES
-    with pytest.raises(sweep.SweepError, match="1 of 15"):
+    app.store.contracts = many(14 * sweep.LOT)
+    app.sqs.refuses = [1] * batch.SEND_TRIES
+    with pytest.raises(sweep.SweepError, match="1 lots"):
         sweep.handle(app, {})
-    assert len(app.sqs.sent) == 14
+    assert len(app.sqs.sent) == 13
+
+
+def test_messages_that_are_too_large_together_go_in_several_calls() -> None:
+    texts = ["x" * (batch.BYTES_AT_MOST // 2)] * 5 + ["y"]
+    assert [len(bundle) for bundle in batch.bundles(texts)] == [2, 2, 2]
 
 
 def test_the_heartbeat_is_the_age_of_the_oldest_check(app: FakeApp, capsys: pytest.CaptureFixture[str]) -> None:
@@ -436,7 +505,13 @@ def test_a_request_comes_back_as_it_was_written() -> None:
     cause = change(at=datetime(2026, 3, 1, 10, 15, 30, 123456, tzinfo=UTC))
     asked = batch.read_request(batch.request("bi-curated-read", cause))
     assert asked is not None
-    assert (asked.contract, asked.cause) == ("bi-curated-read", cause)
+    assert (asked.contracts, asked.cause) == (("bi-curated-read",), cause)
+
+
+def test_a_request_for_several_comes_back_as_it_was_written() -> None:
+    asked = batch.read_request(batch.requests(["a", "b"], change()))
+    assert asked is not None
+    assert (asked.contracts, asked.cause) == (("a", "b"), change())
 
 
 # --- cold starts ---
@@ -474,6 +549,7 @@ VARIABLES = {
     "THREELOCKS_ALERT_TOPIC": f"arn:aws:sns:eu-west-1:{OWNER}:alerts",
     "THREELOCKS_REPORTER_ROLE": f"arn:aws:iam::{OWNER}:role/threelocks/threelocks-reporter",
     "THREELOCKS_CHANGE_QUEUE": f"https://sqs.eu-west-1.amazonaws.com/{OWNER}/changes",
+    "THREELOCKS_CHECK_QUEUE": f"https://sqs.eu-west-1.amazonaws.com/{OWNER}/checks",
     "THREELOCKS_MERGE_SECONDS": "300",
     "THREELOCKS_SILENCE_SECONDS": "12000",
 }
@@ -482,7 +558,7 @@ VARIABLES = {
 @pytest.mark.parametrize(
     ("kind", "missing"),
     [
-        (environment.SweepEnvironment, "THREELOCKS_CHANGE_QUEUE"),
+        (environment.AskEnvironment, "THREELOCKS_CHECK_QUEUE"),
         (environment.DeskEnvironment, "THREELOCKS_ALERT_TOPIC"),
         (environment.DeskEnvironment, "THREELOCKS_CHANGE_QUEUE"),
         (environment.DeskEnvironment, "THREELOCKS_MERGE_SECONDS"),

@@ -7,12 +7,14 @@ an answer: https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-owner-co
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
-from threelocks.aws.answer import Answer, Call, NothingThereError, UnreadError, ask, changed, source
+from threelocks.aws import watched
+from threelocks.aws.answer import Answer, Call, source
+from threelocks.aws.look import Answers, Asker, Look
 from threelocks.aws.session import ClientSource
 from threelocks.contract import Contract, Party
 from threelocks.observation import (
@@ -117,7 +119,7 @@ CALLS: tuple[Call, ...] = (
     GET_KEY_POLICY,
     LIST_GRANTS,
 )
-"""Every operation that is called, and no other one can be."""
+"""Every operation that a lock is read with. With those of `watched`, no other one can be called."""
 
 PERMISSIONS: frozenset[tuple[str, str]] = frozenset((call.name, call.permission) for call in CALLS)
 """(operation as boto3 calls it, service first; the IAM action it needs)."""
@@ -136,111 +138,106 @@ class AwsObserver:
 
     clients: ClientSource
     now: Callable[[], datetime]
+    duties: watched.Duties | None = None  # where the watchdog's own parts are; None: they are not looked at
 
     def observe(self, contract: Contract, account: str) -> Observation:
         """Read every source that `account` holds for the contract; the parts of other accounts stay None."""
         began = self.now()
+        return self.observe_with(Answers(lambda: began), contract, account)
+
+    def observe_with(self, answers: Answers, contract: Contract, account: str) -> Observation:
+        """The same, taking what was asked before from `answers`. The observation begins before the oldest of them."""
+        look = Look(self.clients, answers, (*CALLS, *watched.CALLS), answers.now())
         party = contract.party(account)
-        return Observation(
-            account=account,
-            began=began,
-            role=self._role(contract, party) if party and account == contract.consumer.account else None,
-            bucket=self._bucket(contract) if account == contract.owner.account else None,
-            key=self._key(contract) if account == contract.key_account else None,
-        )
+        role = _observe_role(look, contract, party) if party and account == contract.consumer.account else None
+        bucket = _observe_bucket(look, contract) if account == contract.owner.account else None
+        key = _observe_key(look, contract) if account == contract.key_account else None
+        watchdog = watched.observe(look, contract, account, self.duties) if self.duties else None
+        return Observation(account, look.began, role=role, bucket=bucket, key=key, watchdog=watchdog)
 
-    def _role(self, contract: Contract, party: Party) -> RoleObservation:
-        # IAM answers alike from every region of the partition.
-        iam = _Asker(self.clients, party.home_region)
-        name = {"RoleName": contract.role_name}
-        role = source(lambda: _read_role(iam(GET_ROLE, name)))
-        if isinstance(role, Absent):
-            return RoleObservation(role, Absent(), Absent(), Absent())
-        known = isinstance(role, Found)
-        return RoleObservation(
-            role=role,
-            inline=source(lambda: _inline_policies(iam, name), known=known),
-            attached=source(lambda: _attached_policies(iam, name), known=known),
-            boundary=_boundary(iam, role),
-        )
 
-    def _bucket(self, contract: Contract) -> BucketObservation:
-        s3 = _Asker(self.clients, contract.bucket.region)
-        bucket = {"Bucket": contract.bucket.name, "ExpectedBucketOwner": contract.owner.account}
-        account_block = source(lambda: _read_block(s3(GET_ACCOUNT_BLOCK, {"AccountId": contract.owner.account})))
-        region = source(lambda: _read_region(s3(GET_BUCKET_LOCATION, bucket)))
-        if isinstance(region, Absent):
-            gone = Absent()
-            return BucketObservation(
-                region, gone, gone, gone, account_block, encryption=gone, ownership=gone, acl=gone, requester_pays=gone
-            )
-        known = isinstance(region, Found)
+class SharedObserver:
+    """Keeps ports.Observer for as long as one batch lasts: each bucket, key, role and managed policy is read once per
+    round, however many contracts it belongs to.
+
+    A contract's first look is of the first round, its second of the second: nothing that a contract saw is ever shown
+    to it again, so that a look that must confirm another one really reads again.
+    """
+
+    def __init__(self, observer: AwsObserver) -> None:
+        self._observer = observer
+        self._rounds: list[Answers] = []
+        self._looks: Counter[str] = Counter()
+
+    def looking_after(self, duties: watched.Duties) -> SharedObserver:
+        """One that sees the watchdog's own parts as well, and shares everything that is read with this one."""
+        other = SharedObserver(replace(self._observer, duties=duties))
+        other._rounds, other._looks = self._rounds, self._looks
+        return other
+
+    def observe(self, contract: Contract, account: str) -> Observation:
+        """As AwsObserver does. `began` is before the first read that this observation rests on, whoever made it."""
+        number = self._looks[contract.name]
+        self._looks[contract.name] += 1
+        if number == len(self._rounds):
+            self._rounds.append(Answers(self._observer.now))
+        return self._observer.observe_with(self._rounds[number], contract, account)
+
+
+def _observe_role(look: Look, contract: Contract, party: Party) -> RoleObservation:
+    # IAM answers alike from every region of the partition.
+    iam = Asker(look, party.home_region)
+    name = {"RoleName": contract.role_name}
+    role = source(lambda: _read_role(iam(GET_ROLE, name)))
+    if isinstance(role, Absent):
+        return RoleObservation(role, Absent(), Absent(), Absent())
+    known = isinstance(role, Found)
+    return RoleObservation(
+        role=role,
+        inline=source(lambda: _inline_policies(iam, name), known=known),
+        attached=source(lambda: _attached_policies(iam, name), known=known),
+        boundary=_boundary(iam, role),
+    )
+
+
+def _observe_bucket(look: Look, contract: Contract) -> BucketObservation:
+    s3 = Asker(look, contract.bucket.region)
+    bucket = {"Bucket": contract.bucket.name, "ExpectedBucketOwner": contract.owner.account}
+    account_block = source(lambda: _read_block(s3(GET_ACCOUNT_BLOCK, {"AccountId": contract.owner.account})))
+    region = source(lambda: _read_region(s3(GET_BUCKET_LOCATION, bucket)))
+    if isinstance(region, Absent):
+        gone = Absent()
         return BucketObservation(
-            region=region,
-            policy=source(lambda: s3(GET_BUCKET_POLICY, bucket).document("Policy"), known=known),
-            policy_is_public=source(
-                lambda: s3(GET_BUCKET_POLICY_STATUS, bucket).flag("PolicyStatus.IsPublic"), known=known
-            ),
-            block=source(lambda: _read_block(s3(GET_PUBLIC_ACCESS_BLOCK, bucket)), known=known),
-            account_block=account_block,
-            encryption=source(lambda: _read_encryption(s3(GET_BUCKET_ENCRYPTION, bucket)), known=known),
-            ownership=source(lambda: _read_ownership(s3(GET_BUCKET_OWNERSHIP, bucket)), known=known),
-            acl=source(lambda: _read_acl(s3(GET_BUCKET_ACL, bucket)), known=known),
-            requester_pays=source(lambda: s3(GET_BUCKET_PAYER, bucket).text("Payer") == "Requester", known=known),
+            region, gone, gone, gone, account_block, encryption=gone, ownership=gone, acl=gone, requester_pays=gone
         )
+    known = isinstance(region, Found)
+    return BucketObservation(
+        region=region,
+        policy=source(lambda: s3(GET_BUCKET_POLICY, bucket).document("Policy"), known=known),
+        policy_is_public=source(
+            lambda: s3(GET_BUCKET_POLICY_STATUS, bucket).flag("PolicyStatus.IsPublic"), known=known
+        ),
+        block=source(lambda: _read_block(s3(GET_PUBLIC_ACCESS_BLOCK, bucket)), known=known),
+        account_block=account_block,
+        encryption=source(lambda: _read_encryption(s3(GET_BUCKET_ENCRYPTION, bucket)), known=known),
+        ownership=source(lambda: _read_ownership(s3(GET_BUCKET_OWNERSHIP, bucket)), known=known),
+        acl=source(lambda: _read_acl(s3(GET_BUCKET_ACL, bucket)), known=known),
+        requester_pays=source(lambda: s3(GET_BUCKET_PAYER, bucket).text("Payer") == "Requester", known=known),
+    )
 
-    def _key(self, contract: Contract) -> KeyObservation:
-        kms = _Asker(self.clients, Arn.parse(contract.key).region)
-        key = {"KeyId": contract.key}
-        metadata = source(lambda: _read_key(kms(DESCRIBE_KEY, key)))
-        if isinstance(metadata, Absent):
-            return KeyObservation(metadata, Absent(), Absent())
-        known = isinstance(metadata, Found)
-        return KeyObservation(
-            metadata=metadata,
-            policies=source(lambda: _key_policies(kms, key), known=known),
-            grants=source(lambda: tuple(map(_read_grant, kms.pages(LIST_GRANTS, "Grants", key))), known=known),
-        )
 
-
-@dataclass(frozen=True, slots=True)
-class _Asker:
-    """Asks the services of one region."""
-
-    clients: ClientSource
-    region: str
-
-    def __call__(self, call: Call, parameters: Mapping[str, Any]) -> Answer:
-        assert (
-            call in CALLS
-        )  # INVARIANT: what is called is in the table that the reader role's policy is tested against
-        return ask(call, lambda: self.clients.client(call.service, self.region), parameters)
-
-    def of_listed(self, call: Call, parameters: Mapping[str, Any]) -> Answer:
-        """Ask about what another answer named just now: if it does not exist, it was deleted in between."""
-        try:
-            return self(call, parameters)
-        except NothingThereError as error:
-            named = ", ".join(str(value) for value in parameters.values())
-            raise UnreadError(changed(call, f"`{named}` was deleted while it was read")) from error
-
-    def pages(self, call: Call, items: str, parameters: Mapping[str, Any]) -> Iterator[Answer]:
-        """The members of a list, of all its pages.
-
-        https://docs.aws.amazon.com/IAM/latest/APIReference/API_ListRolePolicies.html
-        https://docs.aws.amazon.com/kms/latest/APIReference/API_ListGrants.html
-        """
-        marker, seen = "", {""}
-        while True:
-            page = self(call, {**parameters, **({"Marker": marker} if marker else {})})
-            yield from page.items(items)
-            # IAM says IsTruncated and Marker, KMS says Truncated and NextMarker.
-            if not (page.maybe_flag("IsTruncated") or page.maybe_flag("Truncated")):
-                return
-            marker = page.maybe_text("Marker") or page.maybe_text("NextMarker")
-            if marker in seen:
-                raise page.unexpected(items, "goes on, but with no marker that leads to another page")
-            seen.add(marker)
+def _observe_key(look: Look, contract: Contract) -> KeyObservation:
+    kms = Asker(look, Arn.parse(contract.key).region)
+    key = {"KeyId": contract.key}
+    metadata = source(lambda: _read_key(kms(DESCRIBE_KEY, key)))
+    if isinstance(metadata, Absent):
+        return KeyObservation(metadata, Absent(), Absent())
+    known = isinstance(metadata, Found)
+    return KeyObservation(
+        metadata=metadata,
+        policies=source(lambda: _key_policies(kms, key), known=known),
+        grants=source(lambda: tuple(map(_read_grant, kms.pages(LIST_GRANTS, "Grants", key))), known=known),
+    )
 
 
 def _read_role(answer: Answer) -> Role:
@@ -255,7 +252,7 @@ def _read_role(answer: Answer) -> Role:
     )
 
 
-def _inline_policies(iam: _Asker, role: Mapping[str, str]) -> tuple[NamedPolicy, ...]:
+def _inline_policies(iam: Asker, role: Mapping[str, str]) -> tuple[NamedPolicy, ...]:
     names = [item.itself() for item in iam.pages(LIST_ROLE_POLICIES, "PolicyNames", role)]
     return tuple(
         NamedPolicy(name, iam.of_listed(GET_ROLE_POLICY, {**role, "PolicyName": name}).document("PolicyDocument"))
@@ -263,19 +260,19 @@ def _inline_policies(iam: _Asker, role: Mapping[str, str]) -> tuple[NamedPolicy,
     )
 
 
-def _attached_policies(iam: _Asker, role: Mapping[str, str]) -> tuple[NamedPolicy, ...]:
+def _attached_policies(iam: Asker, role: Mapping[str, str]) -> tuple[NamedPolicy, ...]:
     arns = [item.text("PolicyArn") for item in iam.pages(LIST_ATTACHED_POLICIES, "AttachedPolicies", role)]
     return tuple(_managed_policy(iam, arn) for arn in sorted(arns))
 
 
-def _managed_policy(iam: _Asker, arn: str) -> NamedPolicy:
+def _managed_policy(iam: Asker, arn: str) -> NamedPolicy:
     """The default version: the one that is in force."""
     version = iam.of_listed(GET_POLICY, {"PolicyArn": arn}).text("Policy.DefaultVersionId")
     answer = iam.of_listed(GET_POLICY_VERSION, {"PolicyArn": arn, "VersionId": version})
     return NamedPolicy(arn, answer.document("PolicyVersion.Document"), version)
 
 
-def _boundary(iam: _Asker, role: Found[Role] | Unreadable) -> Source[NamedPolicy]:
+def _boundary(iam: Asker, role: Found[Role] | Unreadable) -> Source[NamedPolicy]:
     """Absent only when the role was read and has none: a boundary that is not known may forbid everything."""
     if isinstance(role, Unreadable):
         return role
@@ -342,7 +339,7 @@ def _read_key(answer: Answer) -> KeyMetadata:
     )
 
 
-def _key_policies(kms: _Asker, key: Mapping[str, str]) -> tuple[NamedPolicy, ...]:
+def _key_policies(kms: Asker, key: Mapping[str, str]) -> tuple[NamedPolicy, ...]:
     """All of them: Resource Access Manager keeps one of its own beside `default`."""
     names = [item.itself() for item in kms.pages(LIST_KEY_POLICIES, "PolicyNames", key)]
     return tuple(

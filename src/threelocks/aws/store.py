@@ -3,7 +3,7 @@
     pk                   sk         attributes
     CONTRACTS            <name>     the registry
     CONTRACT#<name>      TERMS      body (the contract), digest (of its agreed terms), resources (its own), revision
-    CONTRACT#<name>      STATE      body or packed (the state), digest, version
+    CONTRACT#<name>      STATE      body or packed (the state), digest, version, checked (when it was last)
     CONTRACT#<name>      HISTORY#<time>#<version>  body (how the share stood from then on), expires
     CONTRACT#<name>      DEPENDS    resources (what the last observation showed the contract to depend on), revision
     RESOURCE#<resource>  <name>     via: `contract` or `observed`
@@ -167,6 +167,8 @@ class DynamoStore:
             **_packed(saved),
             "digest": {"S": saved.digest},
             "version": {"N": str(saved.version)},
+            # Beside the body, so that a sweep can read it in bulk: see `directory`.
+            **({"checked": {"S": saved.own.as_of.isoformat()}} if saved.own else {}),
         }
         self._transact(
             [

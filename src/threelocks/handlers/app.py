@@ -10,21 +10,24 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 from threelocks.handlers import environment
-from threelocks.handlers.environment import DeskEnvironment, SweepEnvironment, TableEnvironment, WatchEnvironment
+from threelocks.handlers.batch import Outbox
+from threelocks.handlers.environment import AskEnvironment, DeskEnvironment, TableEnvironment, WatchEnvironment
+from threelocks.handlers.shared import SharedStore, Shift
 from threelocks.handlers.telemetry import Telemetry
 from threelocks.judge import judge as judge_locks
 from threelocks.policy.arn import Arn
-from threelocks.ports import Store
+from threelocks.ports import Directory, Store
 from threelocks.state import Times
 from threelocks.watch import Desk, Judge, Watch
 
 if TYPE_CHECKING:
+    from threelocks.aws.read import AwsObserver
     from threelocks.aws.session import ActingSource
 
 TimeLeft = Callable[[], float]
@@ -92,9 +95,14 @@ class App:
         )
 
     @cached_property
+    def observer(self) -> AwsObserver:
+        from threelocks.aws.read import AwsObserver  # noqa: PLC0415 - see the module's text
+
+        return AwsObserver(self.clients, self.now)
+
+    @cached_property
     def watch(self) -> Watch:
         from threelocks.aws.publish import EventBusReporter  # noqa: PLC0415 - see the module's text
-        from threelocks.aws.read import AwsObserver  # noqa: PLC0415 - see the module's text
         from threelocks.aws.session import AssumedRole  # noqa: PLC0415 - see the module's text
 
         known = environment.read(WatchEnvironment, self.variables)
@@ -107,16 +115,38 @@ class App:
         )
         return Watch(
             desk=self.desk,
-            observer=AwsObserver(self.clients, self.now),
+            observer=self.observer,
             reporter=EventBusReporter(reporter, partition=Arn.parse(known.reporter_role).partition),
             judge=self.judge,
         )
 
     @cached_property
-    def queue(self) -> tuple[Any, str]:
-        """The SQS client and the URL of the queue of changes."""
-        known = environment.read(SweepEnvironment, self.variables)
-        return self.clients.client("sqs", known.region), known.change_queue
+    def directory(self) -> Directory:
+        from threelocks.aws.directory import DynamoDirectory  # noqa: PLC0415 - see the module's text
+
+        known = environment.read(TableEnvironment, self.variables)
+        return DynamoDirectory(self.clients, table=known.table, region=known.region)
+
+    def shift(self) -> Shift:
+        """The watch for one invocation, whose checks share what they read."""
+        from threelocks.aws.read import SharedObserver  # noqa: PLC0415 - see the module's text
+        from threelocks.aws.watched import Duties  # noqa: PLC0415 - see the module's text
+
+        known = environment.read(WatchEnvironment, self.variables)
+        topic = Arn.parse(known.alert_topic)
+        name = known.change_queue.rpartition("/")[2]
+        queue = str(Arn(topic.partition, "sqs", known.region, known.account, name))
+        observer = SharedObserver(self.observer)
+        desk = replace(self.desk, store=SharedStore(self.store))
+        watch = replace(self.watch, desk=desk, observer=observer)
+        thorough = observer.looking_after(Duties(known.region, queue, known.alert_topic))
+        return Shift(watch, replace(watch, observer=thorough))
+
+    @cached_property
+    def outbox(self) -> Outbox:
+        """The queue of checks that were asked for."""
+        known = environment.read(AskEnvironment, self.variables)
+        return Outbox(self.clients.client("sqs", known.region), known.check_queue)
 
     @property
     def region(self) -> str:

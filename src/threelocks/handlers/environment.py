@@ -10,6 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 _ENDINGS = ("-on-change", "-on-report", "-recheck", "-sweep")
 
 
+QueueUrl = Annotated[str, StringConstraints(pattern=r"^https?://")]
+
+
 class BadEnvironmentError(RuntimeError):
     """A variable is missing or wrong: the template and the code disagree."""
 
@@ -48,10 +51,10 @@ class WatchEnvironment(DeskEnvironment):
     )
 
 
-class SweepEnvironment(TableEnvironment):
-    """Of `sweep`: it asks for checks."""
+class AskEnvironment(TableEnvironment):
+    """Of `sweep` and `on_change`: they ask for checks."""
 
-    change_queue: Annotated[str, StringConstraints(pattern=r"^https?://")] = Field(alias="THREELOCKS_CHANGE_QUEUE")
+    check_queue: QueueUrl = Field(alias="THREELOCKS_CHECK_QUEUE")
 
 
 E = TypeVar("E", bound=BaseModel)

@@ -19,6 +19,7 @@ from pydantic import AwareDatetime, TypeAdapter, ValidationError
 from threelocks.contract import ContractName, Frozen
 from threelocks.finding import Cause, Share
 from threelocks.handlers.app import App, TimeLeft, no_limit, process_app
+from threelocks.handlers.shared import Shift
 from threelocks.report import encode
 from threelocks.spelling import shown
 from threelocks.watch import UndeliveredError, UnknownContractError
@@ -50,21 +51,24 @@ def handle(app: App, event: Any, time_left: TimeLeft = no_limit) -> dict[str, An
         asked = _request.validate_python(event)
     except ValidationError:
         return {"error": f"{shown(_text(event))} is not a re-check; {ACCEPTED}"}
+    shift = app.shift()
     names = app.desk.store.names() if asked.contract is None else (asked.contract,)
     shares: list[dict[str, Any]] = []
     errors: list[dict[str, str]] = []
     for name in names:
-        share, error = _checked(app, name) if time_left() >= RESERVE else (None, "no time left; ask for it alone")
+        share, error = (
+            _checked(app, shift, name) if time_left() >= RESERVE else (None, "no time left; ask for it alone")
+        )
         shares += [_answer(app, share, asked.since)] if share else []
         errors += [{"contract": name, "error": error}] if error else []
     return {"contracts": shares, "errors": errors}
 
 
-def _checked(app: App, name: str) -> tuple[Share | None, str]:
+def _checked(app: App, shift: Shift, name: str) -> tuple[Share | None, str]:
     """The share, and what went wrong: both, when the verdict stands but somebody could not be told."""
     cause = Cause(kind="recheck", at=app.now(), account=app.desk.account, region=app.region)
     try:
-        share = app.watch.check(name, cause)
+        share = shift.watch_for(cause.kind).check(name, cause)
     except UnknownContractError as error:
         return None, str(error)
     except UndeliveredError as error:

@@ -1,0 +1,127 @@
+"""Reads what the watchdog itself lives on: the rules that bring it events, here and in every region that records them,
+the relays' dead letters, and who is subscribed to its alerts.
+
+Rules are found by where they send, never by name: a rule that was deleted, lost its target or was replaced does not
+show up, and a stack may be called anything. All of it is read in the account's own name only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from threelocks.aws.answer import Answer, Call, UnreadError, source
+from threelocks.aws.look import Asker, Look
+from threelocks.contract import Contract
+from threelocks.locks.watchdog import duties
+from threelocks.observation import EventRule, Found, Source, WatchdogObservation, WatchedRegion
+from threelocks.policy.arn import Arn
+
+
+def _events(operation: str, method: str) -> Call:
+    return Call("events", operation, method, f"events:{operation}", frozenset({"ResourceNotFoundException"}))
+
+
+def _sqs(operation: str, method: str) -> Call:
+    gone = frozenset({"AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"})
+    return Call("sqs", operation, method, f"sqs:{operation}", gone)
+
+
+RULES_TO = _events("ListRuleNamesByTarget", "list_rule_names_by_target")
+DESCRIBE_RULE = _events("DescribeRule", "describe_rule")
+TARGETS_OF = _events("ListTargetsByRule", "list_targets_by_rule")
+QUEUE_URL = _sqs("GetQueueUrl", "get_queue_url")
+QUEUE_ATTRIBUTES = _sqs("GetQueueAttributes", "get_queue_attributes")
+TOPIC_ATTRIBUTES = Call(
+    "sns", "GetTopicAttributes", "get_topic_attributes", "sns:GetTopicAttributes", frozenset({"NotFound"})
+)
+
+CALLS: tuple[Call, ...] = (RULES_TO, DESCRIBE_RULE, TARGETS_OF, QUEUE_URL, QUEUE_ATTRIBUTES, TOPIC_ATTRIBUTES)
+PERMISSIONS: frozenset[tuple[str, str]] = frozenset((call.name, call.permission) for call in CALLS)
+_WAITING = "ApproximateNumberOfMessages"
+
+
+@dataclass(frozen=True, slots=True)
+class Duties:
+    """Where the home stack is, and what its parts are called."""
+
+    home_region: str
+    change_queue: str  # ARN
+    alert_topic: str  # ARN
+
+
+def observe(look: Look, contract: Contract, account: str, stack: Duties) -> WatchdogObservation:
+    """What brings this account the events of the locks that it holds in this contract."""
+    partition = Arn.parse(stack.alert_topic).partition
+    home_bus = f"arn:{partition}:events:{stack.home_region}:{account}:event-bus/default"
+    return WatchdogObservation(
+        home_region=stack.home_region,
+        regions=tuple(
+            _home(look, region, sources, stack.change_queue)
+            if region == stack.home_region
+            else _relay(look, region, sources, home_bus)
+            for region, sources in duties(contract, account, stack.home_region)
+        ),
+        alert_topic=stack.alert_topic,
+        subscribed=source(lambda: _subscribed(look, stack)),
+    )
+
+
+def _home(look: Look, region: str, sources: tuple[str, ...], queue: str) -> WatchedRegion:
+    ask = Asker(look, region)
+    return WatchedRegion(region, sources, queue, source(lambda: tuple(_rules(ask, queue))))
+
+
+def _relay(look: Look, region: str, sources: tuple[str, ...], home_bus: str) -> WatchedRegion:
+    ask = Asker(look, region)
+    rules = source(lambda: tuple(_rules(ask, home_bus, relay=True)))
+    return WatchedRegion(region, sources, home_bus, rules, _dead_letters(ask, rules))
+
+
+def _rules(ask: Asker, target: str, *, relay: bool = False) -> Iterator[EventRule]:
+    """The rules of the default bus that send to this target."""
+    names = [item.itself() for item in ask.pages(RULES_TO, "RuleNames", {"TargetArn": target}, asks_by="NextToken")]
+    for name in sorted(names):
+        rule = ask.of_listed(DESCRIBE_RULE, {"Name": name})
+        yield EventRule(
+            arn=rule.text("Arn"),
+            state=rule.text("State"),
+            pattern=rule.maybe_text("EventPattern"),
+            dead_letters=_queue_of(ask, name, target) if relay else "",
+        )
+
+
+def _queue_of(ask: Asker, rule: str, target: str) -> str:
+    """The ARN of the queue for what a rule cannot deliver to its target; empty when there is none."""
+    # Five targets a rule at most, so one page: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html
+    targets = ask.of_listed(TARGETS_OF, {"Rule": rule}).items("Targets")
+    return next((each.maybe_text("DeadLetterConfig.Arn") for each in targets if each.text("Arn") == target), "")
+
+
+def _dead_letters(ask: Asker, rules: Source[tuple[EventRule, ...]]) -> Source[int]:
+    """How many messages wait in all of the rules' dead letter queues together."""
+    if not isinstance(rules, Found):
+        return rules
+    queues = sorted({rule.dead_letters for rule in rules.value if rule.dead_letters})
+    return source(lambda: sum(_waiting(ask, Arn.parse(queue).resource) for queue in queues))
+
+
+def _waiting(ask: Asker, name: str) -> int:
+    url = ask.of_listed(QUEUE_URL, {"QueueName": name}).text("QueueUrl")
+    # A tuple, since questions are kept by their parameters.
+    answer = ask.of_listed(QUEUE_ATTRIBUTES, {"QueueUrl": url, "AttributeNames": (_WAITING,)})
+    return _number(answer, f"Attributes.{_WAITING}")
+
+
+def _subscribed(look: Look, stack: Duties) -> int:
+    """Confirmed subscriptions: an address that never opened its link, or that unsubscribed, does not count."""
+    answer = Asker(look, stack.home_region)(TOPIC_ATTRIBUTES, {"TopicArn": stack.alert_topic})
+    return _number(answer, "Attributes.SubscriptionsConfirmed")
+
+
+def _number(answer: Answer, path: str) -> int:
+    text = answer.text(path)
+    if not text.isdigit():
+        error: UnreadError = answer.unexpected(path, "is not a number")
+        raise error
+    return int(text)

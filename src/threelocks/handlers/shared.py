@@ -1,0 +1,78 @@
+"""What the checks of one invocation share: readings of AWS, and what the table says of contracts.
+
+Neither outlives the invocation. Everything in a batch was caused before it began, so a reading made for one of its
+contracts is new enough for all of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from threelocks.contract import Contract
+from threelocks.ports import ConflictError, Store
+from threelocks.state import Standing, State
+from threelocks.watch import ALWAYS_REPORT, Watch
+
+
+@dataclass(frozen=True)
+class SharedStore:
+    """Keeps ports.Store on another one: a contract's terms and a resource's contracts are read once.
+
+    States are always read anew, and every write still has its conditions. A lost race means that the terms may have
+    changed: they are forgotten, and read again.
+    """
+
+    store: Store
+    _contracts: dict[str, Contract | None] = field(default_factory=dict)
+    _touching: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def contract(self, name: str) -> Contract | None:
+        if name not in self._contracts:
+            self._contracts[name] = self.store.contract(name)
+        return self._contracts[name]
+
+    def names(self) -> tuple[str, ...]:
+        return self.store.names()
+
+    def touching(self, resources: tuple[str, ...]) -> tuple[str, ...]:
+        for resource in resources:
+            if resource not in self._touching:
+                self._touching[resource] = self.store.touching((resource,))
+        return tuple(sorted({name for resource in resources for name in self._touching[resource]}))
+
+    def state(self, name: str) -> State | None:
+        return self.store.state(name)
+
+    def save(self, state: State, *, expected_version: int | None, standing: Standing | None = None) -> State:
+        try:
+            return self.store.save(state, expected_version=expected_version, standing=standing)
+        except ConflictError:
+            self._contracts.pop(state.contract, None)
+            raise
+
+    def history(self, name: str, *, since: datetime, limit: int) -> tuple[Standing, ...]:
+        return self.store.history(name, since=since, limit=limit)
+
+    def depend(self, contract: Contract, resources: tuple[str, ...]) -> None:
+        try:
+            self.store.depend(contract, resources)
+        except ConflictError:
+            self._contracts.pop(contract.name, None)
+            raise
+
+
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """The watch as one invocation has it."""
+
+    watch: Watch
+    thorough: Watch  # the same, looking after the watchdog itself, too
+
+    @property
+    def store(self) -> Store:
+        return self.watch.desk.store
+
+    def watch_for(self, kind: str) -> Watch:
+        """For a cause of that kind: sweeps and re-checks look at everything."""
+        return self.thorough if kind in ALWAYS_REPORT else self.watch

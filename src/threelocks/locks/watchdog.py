@@ -1,0 +1,189 @@
+"""The watchdog itself: does every event that can move a lock still reach it, and does anybody hear what it says?
+
+What brings events is judged by what it does, not by its name: the patterns of the enabled rules that send to the right
+target must cover every event name that the code knows.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from threelocks.contract import Contract
+from threelocks.events import API_CALL, EVENTS, SERVICE_EVENT, SERVICE_EVENTS
+from threelocks.finding import Finding, Kind, Lock, Remedy
+from threelocks.locks.case import WATCHDOG, About, Case, unread
+from threelocks.observation import Absent, EventRule, Found, Unreadable, WatchdogObservation, WatchedRegion
+from threelocks.policy.arn import Arn
+
+S3, KMS, IAM = "s3.amazonaws.com", "kms.amazonaws.com", "iam.amazonaws.com"
+
+# Where IAM's calls are recorded. Of China and GovCloud to our best knowledge.
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/cloudtrail-integration.html
+_IAM_REGIONS = {"aws": "us-east-1", "aws-us-gov": "us-gov-west-1", "aws-cn": "cn-north-1"}
+_FIELDS = {"account", "source", "detail-type", "detail"}
+_DETAIL_FIELDS = {"eventSource", "eventName", "errorCode"}
+_SHOWN = 6  # event names in a sentence
+
+
+def duties(contract: Contract, account: str, home_region: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """(region, sources) from which this account needs events, home first. Home has rules for all of them, whether they
+    are recorded there or relayed."""
+    partition = Arn.parse(contract.role).partition
+    held = (
+        (contract.consumer.account, IAM, _IAM_REGIONS.get(partition, home_region)),
+        (contract.owner.account, S3, contract.bucket.region),
+        (contract.key_account, KMS, Arn.parse(contract.key).region),
+    )
+    mine = [(source, region) for holder, source, region in held if holder == account]
+    home = (home_region, tuple(source for source, _ in mine))
+    others = sorted({region for _, region in mine} - {home_region})
+    return (home, *((region, tuple(source for source, of in mine if of == region)) for region in others))
+
+
+def judge_watchdog(case: Case, seen: WatchdogObservation) -> list[Finding]:
+    """Findings on the watchdog of `case.observation.account`."""
+    findings = [finding for region in seen.regions for finding in _region(case, seen, region)]
+    return [*findings, *_subscribed(case, seen)]
+
+
+def _about(case: Case, resource: str, name: str) -> About:
+    return About(Lock.WATCHDOG, case.observation.account, resource, name)
+
+
+def _region(case: Case, seen: WatchdogObservation, region: WatchedRegion) -> Iterator[Finding]:
+    account = case.observation.account
+    bus = f"arn:{case.partition}:events:{region.region}:{account}:event-bus/default"
+    about = _about(case, bus, f"the watchdog in {region.region}")
+    yield from unread(case, about, (region.rules, *([region.dead_letters] if region.dead_letters else [])))
+    if isinstance(region.rules, Unreadable):
+        return
+    rules = region.rules.value if isinstance(region.rules, Found) else ()
+    if region.region == seen.home_region:
+        yield from _home(about, region, rules)
+    elif not rules:
+        yield _unwatched(about, seen, region)
+    else:
+        yield from _relay(about, region, rules)
+
+
+def _home(about: About, region: WatchedRegion, rules: tuple[EventRule, ...]) -> Iterator[Finding]:
+    missing = _missing(region.sources, rules)
+    if missing:
+        detail = f"no enabled rule brings {_listed(missing)} to the queue of changes{_off(rules)}"
+        sentence = "Enable the rule again, or deploy the home stack again; find out who turned it off (CloudTrail)."
+        yield _risk(about, "watchdog.rule-off", detail, sentence, _enabling(rules))
+
+
+def _unwatched(about: About, seen: WatchdogObservation, region: WatchedRegion) -> Finding:
+    services = " and ".join(_SERVICE[source] for source in region.sources)
+    detail = f"no rule in {region.region} relays the changes of {services} to {seen.home_region}"
+    forward = "identities" if region.sources == (IAM,) else "data" if IAM not in region.sources else "both"
+    command = (
+        f"aws cloudformation deploy --region {region.region} --stack-name threelocks-relay "
+        "--template-file relay.yaml --capabilities CAPABILITY_IAM "
+        f"--parameter-overrides HomeRegion={seen.home_region} Forward={forward}"
+    )
+    sentence = f"Deploy the relay in {region.region}; until then its changes are seen at the next sweep only."
+    return _risk(about, "watchdog.region-unwatched", detail, sentence, (command,))
+
+
+def _relay(about: About, region: WatchedRegion, rules: tuple[EventRule, ...]) -> Iterator[Finding]:
+    waiting = region.dead_letters.value if isinstance(region.dead_letters, Found) else 0
+    missing = _missing(region.sources, rules)
+    faults = [
+        *([f"it does not carry {_listed(missing)}{_off(rules)}"] if missing else []),
+        *([f"{waiting} events could not be relayed and wait in its dead letter queue"] if waiting else []),
+        *(["what it cannot deliver is lost: a rule has no dead letter queue"] if _loses(rules) else []),
+        *(["its dead letter queue is gone"] if isinstance(region.dead_letters, Absent) else []),
+    ]
+    if faults:
+        sentence = (
+            "Re-check, then mend the relay: docs/runbook.md, section relay dead letters. Deploying the home stack and "
+            "then the relay again restores what either of them had."
+        )
+        detail = f"the relay in {region.region} is failing: {'; '.join(faults)}"
+        yield _risk(about, "watchdog.relay-failing", detail, sentence, _enabling(rules))
+
+
+def _subscribed(case: Case, seen: WatchdogObservation) -> Iterator[Finding]:
+    about = _about(case, seen.alert_topic, "the alert topic")
+    yield from unread(case, about, (seen.subscribed,))
+    if seen.subscribed in (Found(0), Absent()):
+        gone = isinstance(seen.subscribed, Absent)
+        detail = "the alert topic is gone" if gone else "the alert topic has no confirmed subscription"
+        sentence = (
+            "Deploy the home stack again, then subscribe."
+            if gone
+            else "Subscribe whoever must know, and have them confirm; mail scanners can open the unsubscribe link."
+        )
+        command = f"aws sns subscribe --topic-arn {seen.alert_topic} --protocol email --notification-endpoint <address>"
+        yield _risk(about, "watchdog.nobody-subscribed", detail, sentence, (command,))
+
+
+def _risk(about: About, code: str, detail: str, sentence: str, commands: tuple[str, ...]) -> Finding:
+    remedy = Remedy(about.account, sentence, commands=commands)
+    return about.finding(code, Kind.RISK, WATCHDOG, (), detail, remedy)
+
+
+# --- what the rules cover ---
+
+_SERVICE = {S3: "S3", KMS: "KMS", IAM: "IAM"}
+
+
+def _missing(sources: tuple[str, ...], rules: Iterable[EventRule]) -> list[str]:
+    """Names of the events of these sources that no enabled rule takes, sorted."""
+    taken = {each for rule in rules if rule.state != "DISABLED" for each in _taken(rule.pattern)}
+    wanted = {key for key in EVENTS if key[0] in sources}
+    return sorted(
+        name
+        for source, name in wanted
+        if ((SERVICE_EVENT if (source, name) in SERVICE_EVENTS else API_CALL), source, name) not in taken
+    )
+
+
+def _taken(pattern: str) -> Iterator[tuple[str, str, str]]:
+    """(detail-type, eventSource, eventName) that a pattern takes. One that is limited in a way that we do not write, or
+    is no pattern at all, counts as taking nothing.
+
+    https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-event-patterns.html
+    """
+    try:
+        whole = json.loads(pattern)
+        detail = whole["detail"]
+        if not (set(whole) <= _FIELDS and set(detail) <= _DETAIL_FIELDS):
+            return
+        if detail.get("errorCode", [{"exists": False}]) != [{"exists": False}]:
+            return
+        rows: list[tuple[Any, Any, Any]] = [
+            (kind, source, name)
+            for kind in whole["detail-type"]
+            for source in detail["eventSource"]
+            for name in detail["eventName"]
+        ]
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return
+    yield from (row for row in rows if all(isinstance(part, str) for part in row))
+
+
+def _off(rules: Iterable[EventRule]) -> str:
+    names = [rule.arn.rpartition("/")[2] for rule in rules if rule.state == "DISABLED"]
+    return f"; disabled: {', '.join(names)}" if names else ""
+
+
+def _enabling(rules: Iterable[EventRule]) -> tuple[str, ...]:
+    return tuple(
+        f"aws events enable-rule --region {Arn.parse(rule.arn).region} --name {rule.arn.rpartition('/')[2]}"
+        for rule in rules
+        if rule.state == "DISABLED"
+    )
+
+
+def _loses(rules: Iterable[EventRule]) -> bool:
+    return any(not rule.dead_letters for rule in rules)
+
+
+def _listed(names: list[str]) -> str:
+    rest = len(names) - _SHOWN
+    return ", ".join(names[:_SHOWN]) + (f" and {rest} more" if rest > 0 else "")
