@@ -74,6 +74,19 @@ $(OPINION)/ready: second_opinion/package.json second_opinion/package-lock.json
 second-opinion: .venv/ready $(OPINION)/ready ## random cases against another evaluator (needs node); THREELOCKS_OPINION_CASES=500
 	$(BIN)/python -m second_opinion $(OPINION)/node_modules
 
+MAPPER := build/principal-mapper
+$(MAPPER)/ready: requirements/mapper.lock
+	$(PYTHON) -m venv $(MAPPER)
+	@requirements/install.sh $(MAPPER) requirements/mapper.lock
+	@touch $@
+
+bench: .venv/ready ## ratios of speed: beside other evaluators, a whole judgement, the worst the size limits allow
+	-@if command -v npm >/dev/null; then $(MAKE) --no-print-directory $(OPINION)/ready; fi
+	-@$(MAKE) --no-print-directory $(MAPPER)/ready
+	$(BIN)/python -m bench.authorize $(OPINION)/node_modules $(MAPPER)/bin/python
+	$(BIN)/python -m bench.judge
+	$(BIN)/python -m bench.limits
+
 fuzz: .venv/ready ## new random cases for hours if you like: ARGS="--pairs 1000000 --sets 100000 --seed TEXT --first NUMBER"
 	$(BIN)/python -m fuzz $(ARGS)
 
@@ -89,4 +102,4 @@ locks: .venv/ready ## renew the pinned lists in requirements/ and src/requiremen
 clean: ## remove what the other targets made
 	rm -rf .venv .venv-sam .venv-built .venv-fuzz .venv-mutants .aws-sam build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
-.PHONY: help setup demo test lint format validate build built-test fuzz fuzz-coverage mutants second-opinion locks clean
+.PHONY: help setup demo test lint format validate build built-test fuzz fuzz-coverage mutants second-opinion bench locks clean

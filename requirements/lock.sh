@@ -13,3 +13,4 @@ compile sam.in -o sam.lock
 compile installer.in -o installer.lock
 compile fuzz.in -c dev.lock -o fuzz.lock
 compile mutants.in -c dev.lock -o mutants.lock
+compile mapper.in -o mapper.lock

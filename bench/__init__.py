@@ -1,0 +1,1 @@
+"""Measurements: `make bench` runs them all, in one run on one machine, and prints ratios."""
