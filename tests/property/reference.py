@@ -338,7 +338,9 @@ def about_caller(statement: dict[str, Any], asking: Asking, layer: str) -> Answe
     for kind, entry in entries(statement["Principal"]):
         named = forms(kind, entry, asking)
         for form, answer in named.items():
-            if layer != "endpoint" or form == "anyone":
+            if form == "anyone" and (layer == "rcp" or (layer != "endpoint" and statement["Effect"] == "Deny")):
+                found.append(True)  # AWS services too
+            elif layer != "endpoint" or form == "anyone":
                 found.append(answer)
             elif form == "account":
                 found.append(answer if asking.kind == "root" else False)

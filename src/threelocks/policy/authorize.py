@@ -222,7 +222,7 @@ def _answer(layer: Layer, matchers: tuple[Matcher, ...], asked: Asked) -> LayerA
 # --- one statement ----------------------------------------------------------------------------------------------------
 
 WITH_PRINCIPAL = (*(Layer.RESOURCE_POLICY, Layer.GRANT, Layer.RESOURCE_CONTROL_POLICY, Layer.VPC_ENDPOINT_POLICY),)
-_ENDPOINT = Layer.VPC_ENDPOINT_POLICY
+_ENDPOINT, _RCP = Layer.VPC_ENDPOINT_POLICY, Layer.RESOURCE_CONTROL_POLICY
 
 
 def matches(statement: Statement, request: Request, layer: Layer) -> Truth:
@@ -243,7 +243,16 @@ def _truth(matcher: Matcher, asked: Asked, layer: Layer) -> Truth:
 def _about_caller(matcher: Matcher, request: Request, layer: Layer) -> Truth:
     if layer is _ENDPOINT and not matcher.statement.not_principal:
         return _at_endpoint(matcher, request)
-    return matcher.about(request.caller)
+    truth = matcher.about(request.caller)
+    return _YES if truth is _MAYBE and layer is _RCP and _is_for_all(matcher) else truth
+
+
+def _is_for_all(matcher: Matcher) -> bool:
+    """Whether a statement of a resource control policy is for all principals, AWS services among them.
+
+    https://docs.aws.amazon.com/organizations/latest/userguide/orgs_manage_policies_rcps_examples.html
+    """
+    return not matcher.statement.not_principal and any(name.named is Named.ANYONE for name in matcher.names)
 
 
 def _at_endpoint(matcher: Matcher, request: Request) -> Truth:

@@ -15,7 +15,7 @@ from threelocks.policy.authorize import WITH_PRINCIPAL, Layer
 from threelocks.policy.condition import OPERATORS, Family, Lookup, Operator, is_multivalued
 from threelocks.policy.document import Condition, Effect, Statement
 from threelocks.policy.pattern import Glob, Variable, Wild, glob, literal, parse_pattern
-from threelocks.policy.principal import BOUNDED, Name, Named, chain, parse_name
+from threelocks.policy.principal import BOUNDED, Name, Named, chain, parse_name, services_in
 from threelocks.policy.request import CallerKind
 from threelocks.policy.space import CALLER, Binding, CallerSpace, Const, Free, Part, Parts, Point, Space, View
 from threelocks.policy.truth import Truth
@@ -362,6 +362,11 @@ def _principal_expr(statement: Statement, layer: Layer, reading: Reading) -> Exp
     listed = [parse_name(entry) for entry in statement.principals]
     if not statement.not_principal:
         at_endpoint = layer is Layer.VPC_ENDPOINT_POLICY
+        everybody = not at_endpoint and (
+            layer is Layer.RESOURCE_CONTROL_POLICY or services_in(statement.effect) is Truth.YES
+        )
+        if everybody and any(name.named is Named.ANYONE for name in listed):
+            return TRUE
         return Some(tuple(_named(name, caller, possible=reading.possible, at_endpoint=at_endpoint) for name in listed))
     if statement.effect is Effect.DENY and caller.has_boundary:
         return TRUE

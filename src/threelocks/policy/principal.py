@@ -95,14 +95,15 @@ _ANYONE, _ACCOUNT_ITSELF, _IDENTITY, _SESSION = Named.ANYONE, Named.ACCOUNT, Nam
 _NO, _MAYBE, _YES = Truth
 
 
-def names(name: Name, caller: Caller) -> Truth:
-    """Whether an entry covers the caller, the account that a caller belongs to included."""
+def names(name: Name, caller: Caller, *, services: Truth = Truth.MAYBE) -> Truth:
+    """Whether an entry covers the caller, the account that a caller belongs to included. `services`: whether `*` covers
+    AWS services.
+    """
     named = name.named
     if named in _IN_AN_ACCOUNT:
         return _YES if _is_within(name, caller) else _NO
     if named is _ANYONE:
-        # `*` is every AWS principal and every anonymous caller; of services AWS says nothing.
-        return _MAYBE if caller.kind is CallerKind.SERVICE else _YES
+        return services if caller.kind is CallerKind.SERVICE else _YES
     if named is Named.SERVICE:
         return Truth.of(caller.kind is CallerKind.SERVICE and caller.name == name.name)
     if caller.kind in (CallerKind.SERVICE, CallerKind.ANONYMOUS):
@@ -141,9 +142,19 @@ def ready_for_callers(statement: Statement, listed: tuple[Name, ...]) -> Callabl
         return lambda _: _NO
     if statement.not_principal:
         return lambda caller: _not_listed([(name, names(name, caller)) for name in listed], caller, statement.effect)
+    services = services_in(statement.effect)
     if len(listed) == 1:
-        return partial(names, listed[0])
-    return lambda caller: max([names(name, caller) for name in listed], default=_NO)
+        return partial(names, listed[0], services=services)
+    return lambda caller: max([names(name, caller, services=services) for name in listed], default=_NO)
+
+
+def services_in(effect: Effect) -> Truth:
+    """Whether `*` in the Principal of a resource policy covers AWS services: in a Deny, which needs a condition to
+    exempt them. Whether an Allow for `*` lets them in as well is not documented.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-principalisawsservice
+    """
+    return _YES if effect is Effect.DENY else _MAYBE
 
 
 def _not_listed(listed: list[tuple[Name, Truth]], caller: Caller, effect: Effect) -> Truth:

@@ -11,6 +11,7 @@ from tests.unit.policy.builders import (
     CONSUMER,
     MAYBE,
     NO,
+    OBJECT,
     OWNER,
     ROLE_ARN,
     ROLE_ID,
@@ -27,9 +28,12 @@ from tests.unit.policy.builders import (
     user,
 )
 from threelocks.policy.arn import Arn, BadArnError, partition_of, session_arn
+from threelocks.policy.authorize import Layer, matches
+from threelocks.policy.box import Reading, boxes
 from threelocks.policy.document import PrincipalEntry, PrincipalType
 from threelocks.policy.principal import Name, Named, names, parse_name, speaks_of
 from threelocks.policy.request import Caller, CallerKind
+from threelocks.policy.space import CallerSpace, Space, View
 from threelocks.policy.truth import Truth
 
 ROLE, USER = CallerKind.ROLE_SESSION, CallerKind.USER
@@ -299,3 +303,46 @@ def test_a_session_arn_drops_the_path() -> None:
 )
 def test_a_region_lies_in_one_partition(region: str, partition: str) -> None:
     assert partition_of(region) == partition
+
+
+# --- AWS services -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("principal", ["*", {"AWS": "*"}, {"AWS": [STRANGER, "*"]}])
+def test_a_star_in_a_deny_hits_aws_services_too_and_in_an_allow_perhaps(principal: Any) -> None:
+    """https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-principalisawsservice"""
+    assert speaks_of(only(deny(Principal=principal)), service()) is YES
+    assert speaks_of(only(allow(Principal=principal)), service()) is MAYBE
+
+
+@pytest.mark.parametrize("make", [allow, deny])
+def test_a_star_in_a_resource_control_policy_is_every_service(make: Any) -> None:
+    """https://docs.aws.amazon.com/organizations/latest/userguide/orgs_manage_policies_rcps_examples.html"""
+    statement = only(make(Principal="*"))
+    assert matches(statement, ask(service()), Layer.RESOURCE_CONTROL_POLICY) is YES
+    space = Space(
+        CallerSpace(CallerKind.SERVICE, name="logging.s3.amazonaws.com"),
+        ("s3:GetObject",),
+        View("o", (OBJECT,)),
+        OWNER,
+        {},
+        {},
+    )
+    sure = Reading(space, possible=False)
+    assert [box.literals for box in boxes([statement], Layer.RESOURCE_CONTROL_POLICY, sure)] == [()]
+    # At an endpoint nothing is said of services.
+    assert matches(statement, ask(service()), Layer.VPC_ENDPOINT_POLICY) is MAYBE
+    assert boxes([statement], Layer.VPC_ENDPOINT_POLICY, sure) == ()
+    # What exempts everybody exempts services only perhaps.
+    excepted = only(make(NotPrincipal="*"))
+    assert matches(excepted, ask(service()), Layer.RESOURCE_CONTROL_POLICY) is MAYBE
+
+
+def test_a_deny_for_all_but_the_expected_network_and_aws_services_spares_them() -> None:
+    """https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-principalisawsservice"""
+    network = {"StringNotEqualsIfExists": {"aws:SourceVpc": "vpc-0123456789abcdef0"}}
+    exempting = {**network, "BoolIfExists": {"aws:PrincipalIsAWSService": "false"}}
+    for condition, denied in ((network, YES), (exempting, NO)):
+        statement = only(deny(Principal="*", Condition=condition))
+        assert matches(statement, ask(service()), Layer.RESOURCE_POLICY) is denied
+        assert matches(statement, ask(role()), Layer.RESOURCE_POLICY) is YES
