@@ -279,7 +279,7 @@ def condition(written: str, key: str, wanted: list[str], asking: Asking, *, vari
     is_list = key.lower() in LISTS
     substitution = asking if variables else None
     if quantifier == "ForAllValues":
-        return both([one_value(operator, value, wanted, substitution) for value in values or ()])
+        return both([one_value(operator, value, wanted, substitution) for value in values or () if value != ""])
     if quantifier == "ForAnyValue":
         if not values:
             return None if if_exists else False

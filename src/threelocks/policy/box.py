@@ -162,6 +162,8 @@ class Test:
         if self.expr is not None:
             return holds_for(self.expr, (value,)) != self.negate
         assert self.condition is not None
+        if not value and self.condition.quantifier == "ForAllValues":
+            return not self.negate
         operator = OPERATORS[self.condition.operator]
         truth = conditions.compare(self.condition, operator, value, _no_variables, variables=False)
         return (truth is Truth.YES or (self.possible and truth is Truth.MAYBE)) != self.negate
@@ -483,7 +485,14 @@ def _value_expr(condition: Condition, operator: Operator, view: View, statement:
     if doubtful and reading.possible != operator.negated:
         found = TRUE
     expr = Not(found) if operator.negated else found
-    return All((text_matches(view, conditions.ARN_SHAPE), expr)) if operator.family is Family.ARN else expr
+    if operator.family is Family.ARN:
+        expr = All((text_matches(view, conditions.ARN_SHAPE), expr))
+    if condition.quantifier == "ForAllValues":
+        expr = Some((expr, text_matches(view, _NOTHING)))  # an empty string is no value to it
+    return expr
+
+
+_NOTHING = glob((literal(""),))
 
 
 def _doubtful(condition: Condition, operator: Operator, statement: Statement, reading: Reading) -> bool:

@@ -34,7 +34,7 @@ def candidates(key: str, conditions: Iterable[Condition], binding: Free) -> Cand
     for family, wanted in by_family.items():
         values.update(dict.fromkeys(_OF_FAMILY[family](wanted, binding)))
     if _may_hold_anything(key):
-        values["anything"] = None
+        values.update({"anything": None, "": None})
     return Candidates(tuple(values), complete=len(by_family) == 1)
 
 

@@ -122,13 +122,11 @@ def ready(condition: Condition, *, variables: bool) -> Test:
         return lambda values, _lookup: absent if values is None else present
     missing = without_value(condition, operator)
     one = _ready_for_one(condition, operator, variables=variables)
+    if condition.quantifier == "ForAllValues":
+        # An empty string is no value to this quantifier, and without values it holds.
+        return lambda values, lookup: min([one(value, lookup) for value in values or () if value], default=missing)
     if condition.quantifier:
-        settle = min if condition.quantifier == "ForAllValues" else max
-
-        def test_each(values: tuple[str, ...] | None, lookup: Lookup) -> Truth:
-            return settle([one(value, lookup) for value in values]) if values else missing
-
-        return test_each
+        return lambda values, lookup: max([one(value, lookup) for value in values or ()], default=missing)
     if is_multivalued(condition.key):
         return lambda values, _lookup: missing if values is None else Truth.NO
 
@@ -160,7 +158,10 @@ def _no_value(_: Variable) -> None:
 
 
 def without_value(condition: Condition, operator: Operator) -> Truth:
-    """Whether a condition (other than Null) holds when its key is absent, or is an empty list under a quantifier."""
+    """Whether a condition (other than Null) holds when its key is absent, or is an empty list under a quantifier.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition_examples-multi-valued-context-keys.html
+    """
     if condition.quantifier == "ForAllValues":
         return Truth.YES
     if condition.quantifier == "ForAnyValue":

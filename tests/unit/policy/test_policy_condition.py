@@ -162,6 +162,16 @@ def test_quantifiers_ask_all_or_any_of_the_carried_values(operator: str, values:
     assert holds(operator, "aws:TagKeys", ["a", "b"], *values) is truth
 
 
+@pytest.mark.parametrize("name", POSITIVE)
+def test_an_empty_string_is_no_value_to_forallvalues(name: str) -> None:
+    """https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition_examples-multi-valued-context-keys.html"""
+    assert holds(f"ForAllValues:{name}", "aws:TagKeys", "1", "") is YES
+    assert holds(f"ForAllValues:{name}", "s3:x", "1", "", "") is YES
+    assert holds(f"ForAllValues:{name}", "aws:TagKeys", "1", "", "other") is NO
+    assert holds(f"ForAnyValue:{name}", "aws:TagKeys", "1", "") is NO
+    assert holds("Null", "aws:TagKeys", "false", "") is YES
+
+
 def test_quantifiers_reach_values_of_every_family() -> None:
     assert holds("ForAnyValue:NumericLessThan", "s3:x", "5", "9", "4") is YES
     assert holds("ForAllValues:IpAddress", "s3:x", "10.0.0.0/8", "10.0.0.1", "11.0.0.1") is NO
