@@ -18,6 +18,8 @@ from threelocks.state import FindingId, State, Times
 
 LONGEST_DELAY = timedelta(seconds=900)  # of a message in SQS
 REMEMBERED = 8  # changes
+# CloudTrail cuts the time of a call to the second, and no two clocks agree.
+RECORDED_WITHIN = timedelta(seconds=2)
 SETTLED = "settle"  # the kind of cause of a check that a timer asked for
 
 Held = dict[FindingId, datetime]
@@ -67,6 +69,9 @@ def heard_of(state: State, cause: Cause, now: datetime, times: Times) -> tuple[t
     if all(past.event_id != cause.event_id or past.at != cause.at for past in recent):
         recent.append(cause)
     until = min(cause.at, now) + times.settling_change(cause)
+    if until > now:
+        # A change rarely comes alone: the same look shall do for all that were made until now.
+        until = now + times.settling_change(cause)
     recent.sort(key=lambda past: past.at)
     return tuple(recent[-REMEMBERED:]), max(until, state.again or until)
 
@@ -88,6 +93,21 @@ def next_look(state: State, times: Times) -> Iterator[datetime]:
         stays = finding.lock in blind and (finding.kind is not Kind.UNREAD or finding.lock is Lock.WATCHDOG)
         if seen < own.as_of and not stays:
             yield seen + times.settling(finding)
+
+
+def covered(state: State, cause: Cause, digest: str, now: datetime, times: Times) -> bool:
+    """Whether a change needs no observation of its own, so that a burst of changes costs as few as it may.
+
+    Either the recorded observation, under these terms, began after every read shows the change for certain; or it began
+    after the change was made, and is followed by another one, already remembered, when the change has settled. What the
+    first of a burst found is thus told at once, and what its reads were too early for is told by the last.
+    """
+    own = state.own
+    if cause.kind != "change" or own is None or own.digest != digest:
+        return False
+    until = min(cause.at, now) + times.settling_change(cause)
+    follows = state.again is not None and state.again >= until
+    return own.as_of >= until or (follows and own.as_of >= cause.at + RECORDED_WITHIN)
 
 
 def timer(state: State, wanted: datetime | None, now: datetime) -> datetime | None:

@@ -20,7 +20,7 @@ from threelocks.judge import judge
 from threelocks.observation import Absent, Found, Observation, Unreadable
 from threelocks.ports import ConflictError, Mailer, Observer, RefusedMailError, Reporter, Store, Timer
 from threelocks.report import Report, ReportRequest, refusal, request_refusal
-from threelocks.settle import SETTLED
+from threelocks.settle import SETTLED, covered
 from threelocks.state import Moment, Slot, State, Times
 
 TRIES = 8  # at a conditional write that others win
@@ -336,7 +336,7 @@ class Watch:
     reporter: Reporter
     judge: Judge = judge
 
-    def check(self, name: str, cause: Cause, *, last_try: bool = True) -> Share:
+    def check(self, name: str, cause: Cause, *, last_try: bool = True, first_try: bool = False) -> Share:
         """Read the locks that this account holds, judge, record, announce, and report to the other parties.
 
         The report goes out when its content differs from the one last sent, and always when the cause is a sweep (its
@@ -344,10 +344,16 @@ class Watch:
         parties for a fresh report, and does not wait for it. With `last_try` False, a source that is throttled or timed
         out raises TransientError before anything is recorded; with True it is recorded as unread.
 
+        With `first_try` True, a change that the recorded observation saw already is done, without reading a lock or
+        writing anything. Who comes again may have died half-way, and is never done so.
+
         Raises UnknownContractError, TransientError, ConflictError after too many lost races, and UndeliveredError
         (which has the share) when the verdict is recorded but a mail or report failed: everything else was tried.
         """
-        contract, state, filled, report, depends = self._record(name, cause, last_try=last_try)
+        recorded = self._record(name, cause, last_try=last_try, first_try=first_try)
+        if isinstance(recorded, Share):
+            return recorded
+        contract, state, filled, report, depends = recorded
         share = incident.merge(contract, state)
         steps: list[Callable[[], object]] = [lambda: self.desk._announce(name, filled)]  # noqa: SLF001 - one module
         if report:
@@ -361,7 +367,7 @@ class Watch:
         _deliver(share, steps)
         return share
 
-    def _record(self, name: str, cause: Cause, *, last_try: bool) -> _Recorded:
+    def _record(self, name: str, cause: Cause, *, last_try: bool, first_try: bool) -> _Recorded | Share:
         store, account, written = self.desk.store, self.desk.account, _Written()
         for _ in range(TRIES):
             contract = store.contract(name)
@@ -369,6 +375,8 @@ class Watch:
                 raise UnknownContractError(name)
             stored = store.state(name)
             before = incident.begin(contract, account, stored)
+            if first_try and covered(before, cause, contract.digest, self.desk.now(), self.desk.times):
+                return incident.merge(contract, before)
             verdict, observation = self._look(contract, before, last_try=last_try)
             after = incident.record(contract, before, verdict, cause, self.desk.moment())
             always = cause.kind in ALWAYS_REPORT
@@ -396,7 +404,7 @@ class Watch:
         reported = incident.facts(contract, before)
 
         def look() -> tuple[Verdict, Observation]:
-            observation = self.observer.observe(contract, self.desk.account)
+            observation = self._observe(contract, before)
             transient = tuple(source for source in unreadable(observation) if source.transient)
             if transient and not last_try:
                 raise TransientError(contract.name, transient)
@@ -409,6 +417,15 @@ class Watch:
             verdict, observation = look()
             looks.append(verdict)
         return incident.confirmed(looks, known), observation
+
+    def _observe(self, contract: Contract, before: State) -> Observation:
+        """An observation that is newer than the recorded one: what the checks of a batch share may be older than what
+        another function has recorded meanwhile. Where clocks differ there may be none, and the newest must do."""
+        for _ in range(LOOKS):
+            observation = self.observer.observe(contract, self.desk.account)
+            if before.own is None or observation.began > before.own.as_of:
+                break
+        return observation
 
     def _neighbours(self, contract: Contract) -> tuple[Contract, ...]:
         """The other contracts on the same bucket, key or role."""

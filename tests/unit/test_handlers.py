@@ -257,7 +257,7 @@ def test_only_the_last_receive_is_the_last_try(app: FakeApp, receives: int, last
     class Throttled:
         desk = app.desk
 
-        def check(self, name: str, cause: Cause, *, last_try: bool) -> None:
+        def check(self, name: str, cause: Cause, *, last_try: bool, first_try: bool) -> None:
             seen.append(last_try)
             raise TransientError(name, ())
 
@@ -269,9 +269,8 @@ def test_only_the_last_receive_is_the_last_try(app: FakeApp, receives: int, last
 def test_a_mail_that_could_not_be_sent_brings_the_message_back(app: FakeApp) -> None:
     app.account.scene.findings = (SHUT,)
     app.store.failures.by_name["send"] = [OSError("the topic is away")]
-    message = queue_batch(file("bucket-policy-lost-role"))
-    assert again(on_change.handle(app, message)) == ["m0"]
-    assert again(on_change.handle(app, message)) == []
+    assert again(on_change.handle(app, queue_batch(file("bucket-policy-lost-role")))) == ["m0"]
+    assert again(on_change.handle(app, queue_batch(file("bucket-policy-lost-role"), receives=2))) == []
     assert len(app.account.mails) == 1
 
 

@@ -48,6 +48,11 @@ class Message(BaseModel):
     attributes: Attributes = Attributes()
 
     @property
+    def is_first_try(self) -> bool:
+        """Whether nobody had it before, so that nothing was begun for it."""
+        return self.attributes.receives <= 1
+
+    @property
     def is_last_try(self) -> bool:
         """Whether the queue gives it to the dead letters after this."""
         return self.attributes.receives >= RECEIVES

@@ -43,6 +43,10 @@ class Check:
     messages: tuple[Message, ...]
 
     @property
+    def is_first_try(self) -> bool:
+        return all(message.is_first_try for message in self.messages)
+
+    @property
     def is_last_try(self) -> bool:
         return any(message.is_last_try for message in self.messages)
 
@@ -128,7 +132,8 @@ def _checked(app: App, shift: Shift, check: Check) -> bool:
     """Run a check; False when its messages must come again."""
     log = app.telemetry.log
     try:
-        share = shift.watch_for(check.cause.kind).check(check.contract, check.cause, last_try=check.is_last_try)
+        watch = shift.watch_for(check.cause.kind)
+        share = watch.check(check.contract, check.cause, last_try=check.is_last_try, first_try=check.is_first_try)
     except UnknownContractError:
         log.info("the contract was removed meanwhile", contract=check.contract)
         return True
