@@ -84,12 +84,16 @@ def failures(required: Required, layered: Layered, budget: Budget) -> list[Failu
         for failure in _failures(required, layered, budget):
             found.append(failure)  # noqa: PERF402 - see above
     except UndecidedError as undecided:
+        found += [*_Question.of(required, layered, Budget(_SECOND_LOOK)).obvious()] if not found else []
         found.append(_undecided(required, str(undecided)))
     return found
 
 
+_SECOND_LOOK = 100_000  # steps, beyond the budget of the judgement
+
+
 def _failures(required: Required, layered: Layered, budget: Budget) -> Iterable[Failure]:
-    question = _Question(required, layered, Search(required.space, budget), Search(required.later, budget))
+    question = _Question.of(required, layered, budget)
     strict = question.gate(required.later, sure=True, copy=1)
     if question.later.failing(required.must, [strict]) is None:
         return
@@ -117,6 +121,10 @@ class _Question:
     now: Search
     later: Search
 
+    @classmethod
+    def of(cls, required: Required, layered: Layered, budget: Budget) -> _Question:
+        return cls(required, layered, Search(required.space, budget), Search(required.later, budget))
+
     def gate(self, space: Space, *, sure: bool, copy: int = 0) -> Gate:
         allows, denies = Reading(space, possible=not sure, copy=copy), Reading(space, possible=sure, copy=copy)
         return Gate(self.layered.allows(allows), self.layered.denies(denies))
@@ -143,6 +151,20 @@ class _Question:
             point = self.later.failing((*self.required.must, *box.literals), [fails], passes.denies)
             if point is not None:
                 yield self._at_risk(point, box)
+                return
+
+    def obvious(self) -> Iterable[Failure]:
+        """A request that one sure Deny alone refuses in every environment: found, as a rule, even where all policies
+        together are too involved.
+        """
+        gate = self.gate(self.required.space, sure=False)
+        for deny in gate.denies:
+            try:
+                point = self.now.shut(self.required.must, Gate((), (deny,)))
+            except UndecidedError:
+                return
+            if point is not None:
+                yield self._denied(point, gate)
                 return
 
     def _lacking(self, point: Point, layer: Layer) -> Failure:

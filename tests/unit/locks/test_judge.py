@@ -245,6 +245,15 @@ def test_policies_too_involved_to_search_are_unknown_never_intact() -> None:
     assert judged.headline is not Headline.INTACT
 
 
+def test_a_deny_that_is_plain_by_itself_is_found_among_policies_too_involved_to_search() -> None:
+    observation = bucket(SHARE_BUCKET, TLS_ONLY, deny("s3:GetObject", f"{BUCKET}/*secret*", to="*", Sid="Plain"))
+    assert observation.bucket
+    case = Case(AGREED, (), observation, {"role_id": "AROAEXAMPLE123456789"}, Budget(steps=0))
+    shut = [one for one in judge_bucket(case, observation.bucket) if one.kind is Kind.SHUT]
+    assert [(one.code, one.actions) for one in shut] == [("bucket.explicit-deny", ("s3:GetObject",))]
+    assert [statement.sid for statement in shut[0].statements] == ["Plain"]
+
+
 def test_every_question_that_is_given_up_is_reported() -> None:
     observation = bucket()
     assert observation.bucket
