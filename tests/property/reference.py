@@ -220,17 +220,14 @@ def compared(operator: str, value: str, wanted: str, asking: Asking | None) -> A
     whether the positive one would hold.
     """
     positive = operator.replace("Not", "")
-    if positive in ("StringEquals", "StringEqualsIgnoreCase", "StringLike"):
-        pattern = tokens(wanted, asking, wild=positive == "StringLike")
+    if positive.startswith(("String", "Arn")):
+        pattern = tokens(wanted, asking, wild=positive in ("StringLike", "ArnEquals", "ArnLike"))
         if pattern is None:
-            return None if operator != positive else False
-        return like(pattern, value, fold=positive.endswith("IgnoreCase"))
-    if positive in ("ArnEquals", "ArnLike"):
-        pattern = tokens(wanted, asking, wild=True)
-        if wanted == "*":
+            return None if operator != positive and may_void(wanted) else False
+        if positive.startswith("String"):
+            return like(pattern, value, fold=positive.endswith("IgnoreCase"))
+        if wanted == "*" or (operator != positive and sum(token == ":" for token in pattern) < 5):
             return None
-        if pattern is None or sum(token == ":" for token in pattern) < 5:
-            return None if operator != positive else False
         return arn_like(pattern, value)
     if positive == "Bool":
         return wanted.lower() in ("true", "false") and value.lower() == wanted.lower()
@@ -251,6 +248,12 @@ def compared(operator: str, value: str, wanted: str, asking: Asking | None) -> A
         "GreaterThan": left > right,
         "GreaterThanEquals": left >= right,
     }[relation]
+
+
+def may_void(wanted: str) -> bool:
+    """https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html#principaltable"""
+    named = {inner.partition(",")[0].strip().lower() for inner in re.findall(r"\$\{([^{}]+)\}", wanted)}
+    return bool(named & {"aws:username", *LISTS})
 
 
 def decoded(text: str) -> bytes | None:

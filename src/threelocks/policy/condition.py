@@ -205,18 +205,28 @@ def compare(condition: Condition, operator: Operator, value: str, lookup: Lookup
 def compiled(condition: Condition, operator: Operator, lookup: Lookup, *, variables: bool) -> tuple[Glob, Truth]:
     """The values of a string or ARN condition as one automaton, and whether a value beside them is unsettled.
 
-    A bare `*` under an ARN operator has no six parts: whether it means any ARN is not documented. A variable without a
-    value matches nothing, but may also make the whole statement invalid: whether a negated operator then holds is
-    unsettled. So it is with what is no ARN under a negated ARN operator.
-    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html
+    A bare `*` under an ARN operator has no six parts: whether it means any ARN is not documented; nor is what a negated
+    ARN operator makes of what is no ARN. A variable without a value equals nothing, and a negated operator holds; only
+    of some variables AWS also says that they make the statement invalid.
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html#policy-vars-no-value
     """
-    parsed = (parse_pattern(value, variables=variables, wildcards=operator.wildcards) for value in condition.values)
-    tried = [each.bind(lookup) for each in parsed]
-    bound = tuple(pattern for pattern in tried if pattern is not None)
+    parsed = [parse_pattern(value, variables=variables, wildcards=operator.wildcards) for value in condition.values]
+    tried = [(each, each.bind(lookup)) for each in parsed]
+    bound = tuple(pattern for _, pattern in tried if pattern is not None)
+    void = any(pattern is None and _may_void(each) for each, pattern in tried)
     arn = operator.family is Family.ARN
-    doubtful = operator.negated and (len(bound) < len(tried) or (arn and not all(map(_may_be_arn, bound))))
+    doubtful = operator.negated and (void or (arn and not all(map(_may_be_arn, bound))))
     unsettled = Truth.MAYBE if doubtful or (arn and "*" in condition.values) else Truth.NO
     return glob(bound, colonwise=arn, fold=operator.fold), unsettled
+
+
+def _may_void(pattern: Pattern) -> bool:
+    """Whether a variable in a pattern makes the whole statement invalid when it has no value: AWS says so of
+    `aws:username`, and that a list cannot be a variable at all.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html#principaltable
+    """
+    return any(variable.name == "aws:username" or is_multivalued(variable.name) for variable in pattern.variables)
 
 
 def _may_be_arn(pattern: Pattern) -> bool:

@@ -98,7 +98,8 @@ def test_operators_compare_values(operator: str, wanted: Any, matching: list[str
         ("ArnLike", "*", TOPIC),
         ("ArnNotLike", "*", TOPIC),
         ("ArnNotEquals", "junk", TOPIC),
-        ("StringNotEquals", "${aws:PrincipalTag/none}", "a"),
+        ("StringNotEquals", "${aws:username}", "a"),
+        ("ArnNotLike", "arn:aws:s3:::${aws:username}", TOPIC),
         ("StringNotLike", ["x", "a${aws:TagKeys}"], "a"),
         ("DateLessThan", "2027", NOON),
         ("DateNotEquals", NOON, "2026"),
@@ -110,6 +111,24 @@ def test_operators_compare_values(operator: str, wanted: Any, matching: list[str
 def test_what_aws_does_not_say_is_unsettled(operator: str, wanted: Any, value: str) -> None:
     """Policy values of another kind under negated operators, variables without value, four digits as a date."""
     assert holds(operator, "s3:x", wanted, value) is MAYBE
+
+
+@pytest.mark.parametrize(
+    ("operator", "wanted", "truth"),
+    [
+        ("StringNotEquals", "${aws:PrincipalTag/none}", YES),
+        ("StringNotEqualsIgnoreCase", "x${s3:ExistingObjectTag/none}", YES),
+        ("StringNotLike", "${aws:PrincipalTag/none}*", YES),
+        ("StringNotEquals", ["${aws:PrincipalTag/none}", "a"], NO),
+        ("StringNotEquals", ["${aws:PrincipalTag/none}", "${aws:username}"], MAYBE),
+        ("StringEquals", "${aws:PrincipalTag/none}", NO),
+        ("StringLike", "${aws:PrincipalTag/none}*", NO),
+        ("StringEqualsIfExists", "${aws:PrincipalTag/none}", NO),
+    ],
+)
+def test_a_variable_without_a_value_equals_nothing(operator: str, wanted: Any, truth: Truth) -> None:
+    """https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html#policy-vars-no-value"""
+    assert holds(operator, "s3:x", wanted, "a") is truth
 
 
 def test_a_settled_value_beside_an_unsettled_one_still_counts() -> None:
