@@ -67,6 +67,7 @@ ActionPattern = Annotated[
 ]
 # Names, reasons and tags end up in mails.
 Words = Annotated[str, AfterValidator(spelling.words)]
+Value = Annotated[str, AfterValidator(spelling.value)]
 
 Action = Literal["s3:GetObject", "s3:ListBucket", "kms:Decrypt", "kms:DescribeKey"]
 
@@ -103,7 +104,7 @@ class Context(Frozen):
     """One way in which the readers come: condition keys that have these values (a list) or are absent (null)."""
 
     name: ContractName
-    keys: dict[ConditionKey, Annotated[tuple[str, ...], Field(min_length=1)] | None] = Field(min_length=1)
+    keys: dict[ConditionKey, Annotated[tuple[Value, ...], Field(min_length=1)] | None] = Field(min_length=1)
 
 
 class Premises(Frozen):
@@ -113,7 +114,7 @@ class Premises(Frozen):
     consumer_organization: OrganizationId | None = None
     consumer_org_path: OrganizationPath | None = None
     owner_organization: OrganizationId | None = None
-    principal_tags: dict[Words, str] = Field(default_factory=dict)  # of the role
+    principal_tags: dict[Words, Value] = Field(default_factory=dict)  # of the role
 
 
 class AlsoAllowed(Frozen):

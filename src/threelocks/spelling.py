@@ -51,6 +51,13 @@ def words(text: str) -> str:
     return text
 
 
+def value(text: str) -> str:
+    """What a condition key or a tag holds: any text, the empty one too, in which nothing hides."""
+    if not text.isprintable():
+        raise ValueError(f"{shown(text)} has a control or invisible character; write the value as plain text")
+    return text
+
+
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _ADDRESS = re.compile(r"[0-9]{1,3}(\.[0-9]{1,3}){3}")
 # What AWS keeps for other things, some of which take a bucket's place in a request.

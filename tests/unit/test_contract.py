@@ -334,3 +334,15 @@ def test_an_error_shows_what_a_contract_hides_and_can_be_sent_on(change: dict[st
     assert text.encode()
     assert all(line.isprintable() and line.startswith("share.yaml: ") for line in text.split("\n"))
     assert len(text.split("\n")) == len(raised.value.problems)
+
+
+@pytest.mark.parametrize("value", ["\ud800", "a\nb", "\x00"])
+def test_values_in_which_something_hides_are_refused(value: str) -> None:
+    """Half a surrogate pair could not be stored, nor counted into the digest."""
+    tags = problems(raw(premises={"principal_tags": {"team": value}}))
+    context = problems(raw(contexts=[{"name": "vpc", "keys": {"aws:SourceVpce": ["", value]}}]))
+    assert [problem.field for problem in (*tags, *context)] == [
+        "premises.principal_tags.team",
+        "contexts[0].keys.aws:SourceVpce[1]",
+    ]
+    assert all("has a control or invisible character" in problem.text for problem in (*tags, *context))
