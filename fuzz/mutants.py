@@ -1,6 +1,6 @@
 """Mutation testing: change the code in one place, and see whether a test notices. `make mutants` runs all groups.
 
-    python -m fuzz.mutants [GROUP ...] [--list]
+    python -m fuzz.mutants [GROUP ...] [--sample DIGITS] [--list] [--survivors]
 
 Each group is a few modules with the tests that are about them, so that a mutant is judged within seconds. A group runs
 in a copy of the tree under build/mutants, so that nobody's work is in the way. The summary counts, per module, what was
@@ -35,7 +35,7 @@ _SEARCH_TESTS = (
 GROUPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "condition": (("policy/condition.py", "policy/truth.py"), _POLICY_TESTS),
     "principal": (("policy/principal.py", "policy/arn.py", "policy/request.py"), _POLICY_TESTS),
-    "authorize": (("policy/authorize.py",), _POLICY_TESTS),
+    "authorize": (("policy/authorize.py", "policy/matcher.py"), _POLICY_TESTS),
     "pattern": (("policy/pattern.py",), (*_POLICY_TESTS, "tests/property/test_witness_walk.py")),
     "document": (("policy/document.py",), _POLICY_TESTS),
     "box": (("policy/box.py", "policy/space.py", "policy/actions.py", "policy/candidates.py"), _SEARCH_TESTS),
@@ -60,6 +60,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("groups", nargs="*", metavar="GROUP", help=f"some of: {', '.join(GROUPS)} (none: all)")
     parser.add_argument("--list", action="store_true", help="only show what the last run found")
     parser.add_argument("--survivors", action="store_true", help="also show each change that no test noticed")
+    parser.add_argument("--sample", default="", metavar="DIGITS", help="only mutants whose number ends in one of these")
     parser.add_argument("--jobs", type=int, default=2, help="how many mutants are judged at once")
     options = parser.parse_args(arguments)
     unknown = set(options.groups) - set(GROUPS)
@@ -68,7 +69,7 @@ def main(arguments: list[str]) -> int:
     groups = options.groups or list(GROUPS)
     for group in groups:
         if not options.list:
-            run(group, options.jobs)
+            run(group, options.jobs, options.sample)
     total: Counter[str] = Counter()
     for group in groups:
         total += report(group)
@@ -81,7 +82,7 @@ def main(arguments: list[str]) -> int:
 # --- running ----------------------------------------------------------------------------------------------------------
 
 
-def run(group: str, jobs: int) -> None:
+def run(group: str, jobs: int, sample: str) -> None:
     """Mutate the modules of one group in a copy of the tree."""
     modules, tests = GROUPS[group]
     copy = BUILD / group
@@ -94,7 +95,7 @@ def run(group: str, jobs: int) -> None:
     log = copy / "mutmut.log"
     with log.open("w") as output:
         done = subprocess.run(  # noqa: S603 - our own tool, no shell
-            [str(MUTMUT), "run", "--max-children", str(jobs)],
+            [str(MUTMUT), "run", "--max-children", str(jobs), *(f"*mutmut_*{digit}" for digit in sample)],
             cwd=copy,
             env={**os.environ, **_CASES},
             stdout=output,
