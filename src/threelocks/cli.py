@@ -1,4 +1,4 @@
-"""The `threelocks` command: check a contract file, apply it, and judge a share offline.
+"""The `threelocks` command: check a contract file, apply it, judge a share offline, and diagnose refused reads.
 
 Exit status: 0 done, and for `check` the share is intact; 1 it is shut, wide or at risk; 2 bad usage or input; 3 nothing
 worse is known, but something could not be read. What went wrong is told on stderr, with what to do next.
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from threelocks import cli_diagnose
 from threelocks import contract as contracts
 from threelocks.contract import Contract
 from threelocks.finding import Cause, Finding, Kind, Lock, Verdict, headline
@@ -403,6 +404,17 @@ def _parser(judge: Judge) -> argparse.ArgumentParser:
     three.add_argument("--snapshot", required=True, type=Path, metavar="FILE", help="AWS's answers, as JSON")
     three.add_argument("--json", action="store_true", help="print the verdicts as JSON")
     three.set_defaults(run=partial(check, judge=judge))
+
+    four = commands.add_parser("diagnose", help="tell which lock refused, from CloudTrail records (docs/diagnosis.md)")
+    four.add_argument(
+        "file", type=Path, metavar="FILE", help="records as JSON, one a line, exported, or any of it gzipped"
+    )
+    four.add_argument("--contract", type=Path, metavar="FILE", help="the share that they are about")
+    four.add_argument("--snapshot", type=Path, metavar="FILE", help="AWS's answers, to judge the locks by")
+    four.add_argument("--json", action="store_true", help="print the diagnoses as JSON")
+    four.set_defaults(
+        run=partial(cli_diagnose.run, load=load, judged=lambda contract, path: _judge(contract, path, judge))
+    )
     return parser
 
 
@@ -411,8 +423,8 @@ def main(argv: Sequence[str] | None = None, *, judge: Judge = judge_locks) -> in
     arguments = _parser(judge).parse_args(argv)
     try:
         status: int = arguments.run(arguments)
-    except (UsageError, BadContractError) as error:
-        print(f"threelocks: {error}" if isinstance(error, UsageError) else str(error), file=sys.stderr)
+    except (UsageError, BadContractError, cli_diagnose.BadFileError) as error:
+        print(str(error) if isinstance(error, BadContractError) else f"threelocks: {error}", file=sys.stderr)
         return USAGE
     return status
 
