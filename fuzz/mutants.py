@@ -27,16 +27,17 @@ _POLICY_TESTS = (
     *("tests/unit/policy/test_policy_principal.py", "tests/unit/policy/test_policy_semantics.py"),
     "tests/property/test_policy_properties.py",
 )
+_SEARCHING = "tests/unit/policy/test_witness_search.py"
 _SEARCH_TESTS = (
     *("tests/unit/policy", "tests/property/test_witness_walk.py", "tests/property/test_witness_bruteforce.py"),
     "tests/unit/locks",
 )
 # Modules and the tests that are about them. What evaluates comes first: all else rests on it.
 GROUPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "condition": (("policy/condition.py", "policy/truth.py"), _POLICY_TESTS),
+    "condition": (("policy/condition.py", "policy/truth.py"), (*_POLICY_TESTS, _SEARCHING)),
     "principal": (("policy/principal.py", "policy/arn.py", "policy/request.py"), _POLICY_TESTS),
     "authorize": (("policy/authorize.py", "policy/matcher.py"), _POLICY_TESTS),
-    "pattern": (("policy/pattern.py",), (*_POLICY_TESTS, "tests/property/test_witness_walk.py")),
+    "pattern": (("policy/pattern.py",), (*_POLICY_TESTS, _SEARCHING, "tests/property/test_witness_walk.py")),
     "document": (("policy/document.py",), _POLICY_TESTS),
     "box": (("policy/box.py", "policy/space.py", "policy/actions.py", "policy/candidates.py"), _SEARCH_TESTS),
     "search": (("policy/walk.py", "policy/witness.py"), _SEARCH_TESTS),
@@ -89,6 +90,7 @@ def run(group: str, jobs: int, sample: str) -> None:
     shutil.rmtree(copy, ignore_errors=True)
     for name in _COPIED:
         _copy(ROOT / name, copy / name)
+    shutil.copy(ROOT / "fuzz" / "fresh.py", copy / "tests" / "conftest.py")
     settings = copy / "pyproject.toml"
     settings.write_text(settings.read_text().replace(_TABLE, f"{_TABLE}{_settings(modules, tests)}"))
     print(f"{group}: {', '.join(modules)}", flush=True)
