@@ -112,6 +112,8 @@ def run(what: str, work: Any, seed: str, numbers: range, jobs: int) -> Tally:
     done = 0
     with multiprocessing.Pool(jobs) as pool:
         for tally in pool.imap_unordered(work, chunks):
+            for failure in tally.failures[: max(0, _SHOWN - len(total.failures))]:
+                print(f"FAILED {failure}", flush=True)
             total.add(tally)
             done += 100
             elapsed = time.monotonic() - began
@@ -123,8 +125,6 @@ def run(what: str, work: Any, seed: str, numbers: range, jobs: int) -> Tally:
                     flush=True,
                 )
     print(f"{what}: {total.cases:,} cases in {(time.monotonic() - began) / 60:.1f} min", flush=True)
-    for failure in total.failures[:_SHOWN]:
-        print(f"FAILED {failure}")
     return total
 
 

@@ -156,7 +156,7 @@ def number(text: str) -> Fraction | None:
 
 def instant(text: str) -> Fraction | None:
     """Seconds since 1970, from that number or from one of the forms of https://www.w3.org/TR/NOTE-datetime"""
-    if re.fullmatch(r"-?[0-9]{5,11}", text):
+    if re.fullmatch("-?[0-9]{1,11}", text):
         return Fraction(text)
     found = re.fullmatch(
         r"(\d{4})-(\d\d)(?:-(\d\d)(?:T(\d\d):(\d\d)(?::(\d\d)(\.\d+)?)?(?:Z|([+-])(\d\d):(\d\d))?)?)?", text, re.ASCII
@@ -236,6 +236,8 @@ def compared(operator: str, value: str, wanted: str, asking: Asking | None) -> A
     if positive == "IpAddress":
         found = within(value, wanted)
         return found if found is not None else (None if operator != positive else False)
+    if positive.startswith("Date") and {len(text) for text in (value, wanted) if re.fullmatch("[0-9]+", text)} >= {4}:
+        return None  # a year, or so many seconds since 1970
     read = number if positive.startswith("Numeric") else instant
     left, right = read(value), read(wanted)
     if left is None or right is None:
