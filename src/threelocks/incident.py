@@ -328,9 +328,10 @@ def record(contract: Contract, state: State, verdict: Verdict, cause: Cause, mom
     """The state after a check of our own. `state` comes from `begin`."""
     recent, again = heard_of(state, cause, moment.now, moment.times)
     before = replace(state, recent=recent, again=again)
-    findings, held = settled(before, verdict, moment.times)
+    findings, held = settled(before, verdict, moment.now, moment.times)
     own = _with_findings(replace(verdict, locks=carried(before, verdict)), findings)
     news = _news(state.own, own)
+    has_fired = cause.kind == SETTLED or (state.timer is not None and state.timer <= moment.now)
     cause = behind(before, cause, news[0], moment.times) if news else cause
     after = replace(
         before,
@@ -339,7 +340,7 @@ def record(contract: Contract, state: State, verdict: Verdict, cause: Cause, mom
         own_cause=cause if news or state.own is None else state.own_cause,
         incident=_next_incident(state.incident, state.own, own, cause, moment),
         # The message that asked for this check has arrived.
-        timer=None if cause.kind == SETTLED or (state.timer and state.timer <= moment.now) else state.timer,
+        timer=None if has_fired else state.timer,
     )
     return _dated(contract, state, fill(contract, _listened(contract, after, moment), cause, moment), moment)
 

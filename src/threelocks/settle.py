@@ -25,15 +25,15 @@ SETTLED = "settle"  # the kind of cause of a check that a timer asked for
 Held = dict[FindingId, datetime]
 
 
-def settled(state: State, verdict: Verdict, times: Times) -> tuple[tuple[Finding, ...], Held]:
-    """The findings to record after a verdict, and for each when the last observation that held it began.
+def settled(state: State, verdict: Verdict, now: datetime, times: Times) -> tuple[tuple[Finding, ...], Held]:
+    """The findings to record after a verdict, and for each when the last observation that held it was over.
 
     A finding that the verdict does not show stays while its lock cannot be read, or not in full, and while the
     verdict's observation began too soon after the last one that held it. Findings on the watchdog itself stand until it
     is looked at again, which only some checks do: their verdicts have a lock state for it. Under other terms nothing is
     kept: it is another question. When the clock was set back, waiting begins anew.
     """
-    held = {finding.identity: verdict.as_of for finding in verdict.findings}
+    held = {finding.identity: now for finding in verdict.findings}
     past = state.own
     if past is None or past.digest != verdict.digest:
         return verdict.findings, held
@@ -43,7 +43,7 @@ def settled(state: State, verdict: Verdict, times: Times) -> tuple[tuple[Finding
     for finding in past.findings:
         if finding.identity in held:
             continue
-        seen = min(last.get(finding.identity, past.as_of), verdict.as_of)
+        seen = min(last.get(finding.identity, past.as_of), now)
         is_blind = finding.lock in blind and finding.kind is not Kind.UNREAD
         if is_blind or finding.lock is not_looked_at or verdict.as_of - seen < times.settling(finding):
             held[finding.identity] = seen

@@ -20,7 +20,7 @@ _OF_GRANTS = frozenset({"key.wide-grant", "key.by-grant-only"})
 class Times:
     """How long things take, and how long they are waited for."""
 
-    # Longer than AWS's reads lag behind its writes.
+    # Longer than AWS's reads lag behind its writes; from the end of one observation to the beginning of another.
     settle: timedelta = timedelta(seconds=60)
     settle_grants: timedelta = timedelta(minutes=5)
     # After a mail, further changes wait this long to be one message; a graver standing does not wait.
@@ -94,7 +94,7 @@ class State:
     own_cause: Cause | None = None  # of the check that last changed what `own` finds
     held: tuple[
         tuple[FindingId, datetime], ...
-    ] = ()  # finding of `own` -> when the last observation that held it began
+    ] = ()  # finding of `own` -> when it was last seen
     recent: tuple[Cause, ...] = ()  # the last changes, oldest first
     reports: tuple[Received, ...] = ()
     told: Share | None = None
