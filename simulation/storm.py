@@ -427,6 +427,7 @@ class Storm:
         self.running: Worker
         self.next_sweep = self.time
         self.is_calm = False
+        self.is_set_back = False
         self.unheard: Account | None = None  # whose reports all go astray
         self.causes = 0  # from outside: changes, sweeps, people
         self.messages = 0  # of our own
@@ -450,8 +451,12 @@ class Storm:
     def episode(self) -> None:
         self.episodes += 1
         self.is_calm = self.dice.random() < 0.25  # nothing lost and nothing failing: then no sweep is needed
+        self.is_set_back = False
         for account in self.accounts.values():
-            account.skew = timedelta(seconds=self.dice.uniform(-240, 240))
+            skew = timedelta(seconds=self.dice.uniform(-240, 240)) if self.dice.random() < 0.5 else account.skew
+            # An account whose clock was set back may take a change for one that it saw, until the next sweep.
+            self.is_set_back |= skew < account.skew
+            account.skew = skew
             account.troubles += 1  # a mail of the future keeps nobody waiting
             account.backups.clear()
         for _ in range(self.dice.randint(200, 900)):
@@ -499,9 +504,7 @@ class Storm:
         # CloudTrail's clock is the account's, but for a second, and its times are cut to seconds.
         at = self.time + self.accounts[source.account].skew + timedelta(seconds=self.dice.uniform(-0.9, 0.9))
         at = at.replace(microsecond=0)
-        cause = Cause(
-            "change", at, source.account, "eu-west-1", source.event, f"{name}-{len(source.versions)}", "dana"
-        )
+        cause = Cause("change", at, source.account, "eu-west-1", source.event, f"{name}-{len(source.versions)}", "dana")
         cause = replace(cause, resources=(source.resource,))
         self.causes += 1
         copies = self.copies()
@@ -667,6 +670,8 @@ class Storm:
             slot = before.slot if before else None
             if slot is None or not any(mail.id == slot.id and mail.says == _says(after.told) for mail in account.mails):
                 raise BrokenError(f"{account.number} notes as told what nobody was told")
+        if before and after.stamp < before.stamp:
+            raise BrokenError(f"{account.number} makes a report that its partner takes for an older one")
         for received in after.reports:
             kept = next((one for one in before.reports if one.account == received.account), None) if before else None
             if kept and received.report.stamp < kept.report.stamp:
@@ -758,7 +763,7 @@ class Storm:
                 self.post(Message(self.time, account.number, "check", Cause("apply", self.time)), ours=False)
         self.drain()
         # Where nothing was lost and nobody had died, no sweep is needed to know the truth.
-        if calm and not was_down and self.episodes > 1:
+        if calm and not was_down and not self.is_set_back and self.episodes > 1:
             self.compare(sweeps=0)
         self.time += TIMES.settle_grants + TIMES.merge
         self.sweep_now()

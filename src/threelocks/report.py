@@ -86,7 +86,8 @@ def next_stamp(now: datetime, stored: int, acknowledged: int = 0) -> int:
     the next one is of the present, lest no report be believed until that time comes.
     """
     present, ahead = int(now.timestamp() * 1000), int(AHEAD.total_seconds() * 1000)
-    was_kept = stored <= present + ahead or present + ahead < acknowledged <= stored
+    # Receivers keep what is at most `ahead` of the truth, which is at most `ahead` of a clock that is still believed.
+    was_kept = stored <= present + 2 * ahead or present + 2 * ahead < acknowledged <= stored
     forgotten = acknowledged if acknowledged <= present + ahead // 2 else 0
     return max(present, (stored if was_kept else 0) + 1, forgotten + 1)
 

@@ -103,8 +103,8 @@ def covered(state: State, cause: Cause, digest: str, now: datetime, times: Times
     first of a burst found is thus told at once, and what its reads were too early for is told by the last.
     """
     own = state.own
-    if cause.kind != "change" or own is None or own.digest != digest:
-        return False
+    if cause.kind != "change" or own is None or own.digest != digest or own.as_of > now:
+        return False  # an observation of the future: the clock was set back since
     until = min(cause.at, now) + times.settling_change(cause)
     follows = state.again is not None and state.again >= until
     return own.as_of >= until or (follows and own.as_of >= cause.at + RECORDED_WITHIN)

@@ -192,7 +192,10 @@ FAULTS: dict[str, tuple[Callable[[], AbstractContextManager[Any]], str]] = {
         "incident that does not fit",
     ),
     "no further look after a change": (lambda: put(watch.Desk, "arm", _no_timer), "after 0 sweeps"),
-    "stamps that follow the clock when it is set back": (lambda: put(incident, "next_stamp", _by_the_clock), ""),
+    "stamps that follow the clock when it is set back": (
+        lambda: put(incident, "next_stamp", _by_the_clock),
+        "takes for an older one",
+    ),
     "a recovery sent although the lock is off again": (
         lambda: put(incident, "refreshed", _not_refreshed),
         "recorded off|says its lock is off",
