@@ -131,6 +131,34 @@ class MemoryMailer:
 
 
 @dataclass
+class MemoryLedger:
+    """Entries: (contract, name) -> held until, kept until, body."""
+
+    failures: Failures = field(default_factory=Failures)
+    entries: dict[tuple[str, str], tuple[datetime, datetime, str]] = field(default_factory=dict)
+
+    def claim(self, contract: str, name: str, *, now: datetime, until: datetime) -> bool:
+        self.failures.call("claim")
+        held = self.entries.get((contract, name))
+        if held and held[0] > now:
+            return False
+        self.entries[contract, name] = (until, until, "")
+        return True
+
+    def keep(self, contract: str, name: str, *, until: datetime, expires: datetime, body: str = "") -> None:
+        self.failures.call("keep")
+        self.entries[contract, name] = (until, expires, body)
+
+    def kept(self, contract: str, *, prefix: str, now: datetime) -> tuple[str, ...]:
+        self.failures.call("kept")
+        return tuple(
+            body
+            for (owner, name), (_, expires, body) in sorted(self.entries.items())
+            if owner == contract and name.startswith(prefix) and body and expires > now
+        )
+
+
+@dataclass
 class MemoryReporter:
     failures: Failures = field(default_factory=Failures)
     reports: list[tuple[str, Report]] = field(default_factory=list)  # the party's account, the report

@@ -77,6 +77,19 @@ class Mailer(Protocol):
         anything else when another try may succeed."""
 
 
+class Ledger(Protocol):
+    """What was done about a contract and must not be done again soon. Entries go by themselves when they expire."""
+
+    def claim(self, contract: str, name: str, *, now: datetime, until: datetime) -> bool:
+        """Take an entry that nobody holds at `now`, and hold it until then; False when somebody does."""
+
+    def keep(self, contract: str, name: str, *, until: datetime, expires: datetime, body: str = "") -> None:
+        """Hold an entry that was claimed until another time, or release it, and keep `body` in it until `expires`."""
+
+    def kept(self, contract: str, *, prefix: str, now: datetime) -> tuple[str, ...]:
+        """The bodies of the entries whose names begin so and that have not expired."""
+
+
 class Reporter(Protocol):
     def report(self, party: Party, report: Report) -> None:
         """Put a report on the party's bus; raises when EventBridge did not take it."""

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from simulation.memory import START, Clock, MemoryAccount, change, memory_account, verdict_of
+from simulation.memory import START, Clock, MemoryAccount, MemoryLedger, change, memory_account, verdict_of
 from threelocks import contract as contracts
 from threelocks import report as reports
 from threelocks.aws.store import own_resources
@@ -24,6 +24,7 @@ from threelocks.handlers.batch import Outbox
 from threelocks.handlers.shared import Shift
 from threelocks.handlers.telemetry import Telemetry
 from threelocks.incident import State
+from threelocks.inquiry import Inquiry
 from threelocks.ports import Listing
 from threelocks.report import encode
 from threelocks.watch import TransientError
@@ -111,6 +112,9 @@ class FakeApp:
 
     def shift(self) -> Shift:
         return Shift(self.watch, self.thorough or self.watch)
+
+    def inquiry(self, store: Any, check: Any) -> Inquiry:
+        return Inquiry(self.account.number, store, MemoryLedger(), self.desk.mailer, check, self.now)
 
     @property
     def observed(self) -> int:

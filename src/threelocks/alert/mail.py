@@ -61,11 +61,11 @@ def compose(contract: Contract, slot: Slot, *, account: str, recheck: str) -> Ma
         _cause(contract, slot, account),
         _to_do(contract, slot, account),
         _readers(contract, slot),
-        _again(contract, account, recheck),
+        again_lines(contract, account, recheck),
         _incident(contract, slot),
     )
     body = "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n"
-    return Mail(_subject(contract, slot), _shortened(contract, body, account, recheck), _attributes(contract, slot))
+    return Mail(_subject(contract, slot), shortened(contract, body, account, recheck), _attributes(contract, slot))
 
 
 def short_mail(contract: Contract, slot: Slot, *, account: str, recheck: str) -> Mail:
@@ -77,7 +77,7 @@ def short_mail(contract: Contract, slot: Slot, *, account: str, recheck: str) ->
         "",
         *_locks(contract, slot.after, account),
         "",
-        *_again(contract, account, recheck),
+        *again_lines(contract, account, recheck),
         "",
         *_incident(contract, slot),
     ]
@@ -344,7 +344,8 @@ def _readers(contract: Contract, slot: Slot) -> list[str]:
     return ["WHAT READERS SEE", *lines]
 
 
-def _again(contract: Contract, account: str, recheck: str) -> list[str]:
+def again_lines(contract: Contract, account: str, recheck: str) -> list[str]:
+    """How to check again."""
     party = contract.party(account)
     region = f" --region {party.home_region}" if party else ""
     payload = json.dumps({"contract": contract.name}, separators=(",", ":"))
@@ -365,9 +366,10 @@ def _history(contract: Contract, incident: Incident) -> str:
     return f"{name}, closed after {lasted}: from {at(incident.opened)} to {at(incident.closed)}"
 
 
-def _shortened(contract: Contract, body: str, account: str, recheck: str) -> str:
+def shortened(contract: Contract, body: str, account: str, recheck: str) -> str:
+    """The body, cut to what SNS carries."""
     if len(body.encode()) <= BODY_BYTES:
         return body
     kept = body.encode()[:BODY_BYTES].decode(errors="ignore").rpartition("\n")[0]
-    again = "\n".join(_again(contract, account, recheck))
+    again = "\n".join(again_lines(contract, account, recheck))
     return f"{kept}\n\nTHIS MAIL WAS CUT: check again to read the rest.\n\n{again}\n"

@@ -23,6 +23,7 @@ class MailKind(StrEnum):
     RISK = "risk"
     CHANGE = "change"  # something else is off than was told last
     RECOVERY = "recovery"
+    DIAGNOSIS = "diagnosis"  # which lock refused the readers, while an incident is open
 
 
 _OPENING = {

@@ -94,8 +94,15 @@ def diagnose(known: Known | None, alike: Sequence[Attempt], match: Match = Match
         requests=len(alike),
         first=min(attempt.at for attempt in alike),
         last=max(attempt.at for attempt in alike),
-        request=f"{last.first.request} by {last.first.caller.named}",
+        request=f"{last.first.request} by {_by(known, last, match)}",
     )
+
+
+def _by(known: Known | None, attempt: Attempt, match: Match) -> str:
+    """Who asked; by the role's name too, where a record has only its id and it is known whose that is."""
+    caller = next((one.caller for one in attempt.denials if one.caller.role_name), attempt.first.caller)
+    is_known = known is not None and match is Match.YES and not caller.role_name
+    return f"{known.contract.role_name}, {caller.named}" if known and is_known else caller.named
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,13 +22,14 @@ from threelocks.handlers.shared import SharedStore, Shift
 from threelocks.handlers.telemetry import Telemetry
 from threelocks.judge import judge as judge_locks
 from threelocks.policy.arn import Arn
-from threelocks.ports import Directory, Store
+from threelocks.ports import Directory, Ledger, Store
 from threelocks.state import Times
 from threelocks.watch import Desk, Judge, Watch
 
 if TYPE_CHECKING:
     from threelocks.aws.read import AwsObserver
     from threelocks.aws.session import ActingSource
+    from threelocks.inquiry import Check, Inquiry
 
 TimeLeft = Callable[[], float]
 """Seconds until the function is cut off."""
@@ -147,6 +148,20 @@ class App:
         """The queue of checks that were asked for."""
         known = environment.read(AskEnvironment, self.variables)
         return Outbox(self.clients.client("sqs", known.region), known.check_queue)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        from threelocks.aws.ledger import DynamoLedger  # noqa: PLC0415 - see the module's text
+
+        known = environment.read(TableEnvironment, self.variables)
+        return DynamoLedger(self.clients, table=known.table, region=known.region)
+
+    def inquiry(self, store: Store, check: Check) -> Inquiry:
+        """What diagnoses refused reads, for one invocation."""
+        from threelocks.inquiry import Inquiry  # noqa: PLC0415 - see the module's text
+
+        desk = self.desk
+        return Inquiry(desk.account, store, self.ledger, desk.mailer, check, self.now, desk.recheck)
 
     @property
     def region(self) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-_ENDINGS = ("-on-change", "-on-report", "-recheck", "-sweep")
+_ENDINGS = ("-on-change", "-on-report", "-on-denied", "-recheck", "-sweep")
 
 
 QueueUrl = Annotated[str, StringConstraints(pattern=r"^https?://")]
@@ -44,7 +44,7 @@ class DeskEnvironment(TableEnvironment):
 
 
 class WatchEnvironment(DeskEnvironment):
-    """Of `on_change` and `recheck`: they also read the locks, and report."""
+    """Of `on_change`, `on_denied` and `recheck`: they also read the locks, and report."""
 
     reporter_role: Annotated[str, StringConstraints(pattern=r"^arn:[a-z-]+:iam::")] = Field(
         alias="THREELOCKS_REPORTER_ROLE"

@@ -5,6 +5,8 @@
 when it is known. The other parties are asked for fresh reports, which are not waited for: ask again in a minute.
 
 With "since": TIME (ISO 8601, with its offset), each share has a `history` too: how it stood from then on, newest first.
+With "diagnose": RECORDS (CloudTrail's, in any form that `threelocks diagnose` reads), the refused reads among them are
+diagnosed against a live check: {"diagnoses": [...], "others": how many are of no contract here, "errors": [...]}.
 Anything else -> {"error": what is accepted}.
 """
 
@@ -27,7 +29,7 @@ from threelocks.watch import UndeliveredError, UnknownContractError
 RESERVE = 30.0  # seconds; no check is begun with less time left, lest the caller get no answer at all
 ACCEPTED = (
     'send {} for all contracts, {"contract": "<name>"} for one, and "since": "2026-11-23T10:00:00Z" with either for '
-    "what has changed since"
+    'what has changed since; or {"diagnose": {"Records": [...]}} with CloudTrail records of refused reads'
 )
 ROWS = 50  # of history, for each contract
 
@@ -35,6 +37,7 @@ ROWS = 50  # of history, for each contract
 class Request(Frozen):
     contract: ContractName | None = None
     since: AwareDatetime | None = None
+    diagnose: dict[str, Any] | list[Any] | None = None
 
 
 _request = TypeAdapter(Request)
@@ -52,6 +55,8 @@ def handle(app: App, event: Any, time_left: TimeLeft = no_limit) -> dict[str, An
     except ValidationError:
         return {"error": f"{shown(_text(event))} is not a re-check; {ACCEPTED}"}
     shift = app.shift()
+    if asked.diagnose is not None:
+        return _diagnosed(app, shift, asked.diagnose, asked.contract)
     names = app.desk.store.names() if asked.contract is None else (asked.contract,)
     shares: list[dict[str, Any]] = []
     errors: list[dict[str, str]] = []
@@ -59,7 +64,7 @@ def handle(app: App, event: Any, time_left: TimeLeft = no_limit) -> dict[str, An
         share, error = (
             _checked(app, shift, name) if time_left() >= RESERVE else (None, "no time left; ask for it alone")
         )
-        shares += [_answer(app, share, asked.since)] if share else []
+        shares += [_answer(app, shift, share, asked.since)] if share else []
         errors += [{"contract": name, "error": error}] if error else []
     return {"contracts": shares, "errors": errors}
 
@@ -82,10 +87,46 @@ def _checked(app: App, shift: Shift, name: str) -> tuple[Share | None, str]:
     return share, ""
 
 
-def _answer(app: App, share: Share, since: datetime | None) -> dict[str, Any]:
+def _diagnosed(app: App, shift: Shift, records: Any, contract: str | None) -> dict[str, Any]:
+    """What refused the reads that the records tell of."""
+    from threelocks.inquiry import shared  # noqa: PLC0415 - seldom asked for
+
+    def check(name: str, cause: Cause) -> Share:
+        try:
+            return shift.check(name, cause)
+        except UndeliveredError as error:  # the verdict stands all the same
+            app.telemetry.log.warning("a check could not tell everybody", contract=name, exc_info=True)
+            return error.share
+
+    try:
+        answer = app.inquiry(shift.store, shared(check)).by_hand(records, contract)
+    except Exception as error:
+        app.telemetry.log.exception("a diagnosis failed")
+        return {"diagnoses": [], "others": 0, "errors": [{"error": f"{type(error).__name__}: {error}"}]}
+    return {
+        "diagnoses": [json.loads(encode(one)) for one in answer.diagnoses],
+        "others": answer.others,
+        "errors": [{"record": wrong.place, "error": wrong.problem} for wrong in answer.gathered.wrong],
+    }
+
+
+def _lately(app: App, shift: Shift, contract: str) -> list[dict[str, Any]]:
+    """What refused reads were diagnosed of late; nothing, when that cannot be read: the share itself matters more."""
+    try:
+        found = app.inquiry(shift.store, shift.check).lately(contract)
+    except Exception:
+        app.telemetry.log.warning("the last diagnoses could not be read", contract=contract, exc_info=True)
+        return []
+    return [json.loads(encode(one)) for one in found]
+
+
+def _answer(app: App, shift: Shift, share: Share, since: datetime | None) -> dict[str, Any]:
     state = app.desk.store.state(share.contract)
     stood = state.since.isoformat() if state and state.since else None
     answer = {"headline": share.headline.value, "since": stood, **json.loads(encode(share))}
+    diagnoses = _lately(app, shift, share.contract)
+    if diagnoses:
+        answer["diagnoses"] = diagnoses
     if since:
         rows = app.desk.store.history(share.contract, since=since, limit=ROWS)
         answer["history"] = [json.loads(encode(row)) for row in rows]

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from threelocks.contract import Contract
+from threelocks.finding import Cause, Share
 from threelocks.ports import ConflictError, Store
 from threelocks.state import Standing, State
 from threelocks.watch import ALWAYS_REPORT, Watch
@@ -72,6 +73,10 @@ class Shift:
     @property
     def store(self) -> Store:
         return self.watch.desk.store
+
+    def check(self, name: str, cause: Cause) -> Share:
+        """Raises what Watch.check raises."""
+        return self.watch_for(cause.kind).check(name, cause)
 
     def watch_for(self, kind: str) -> Watch:
         """For a cause of that kind: sweeps and re-checks look at everything."""
