@@ -198,7 +198,7 @@ def compare(condition: Condition, operator: Operator, value: str, lookup: Lookup
         test = _TESTS[operator.family]
         found = max((Truth.of(test(value, wanted, operator.relation)) for wanted in condition.values), default=Truth.NO)
         if operator.family is Family.DATE and any(_YEAR.fullmatch(text) for text in (value, *condition.values)):
-            found = max(found, Truth.MAYBE) if not _YEAR.fullmatch(value) else Truth.MAYBE
+            found = max(found, Truth.MAYBE)
     return ~found if operator.negated else found
 
 

@@ -15,6 +15,7 @@ from threelocks.policy.authorize import Layer, matches
 from threelocks.policy.condition import (
     ARN_SHAPE,
     OPERATORS,
+    Family,
     is_multivalued,
     parse_address,
     parse_date,
@@ -22,6 +23,7 @@ from threelocks.policy.condition import (
     parse_number,
 )
 from threelocks.policy.document import Condition
+from threelocks.policy.pattern import Variable
 from threelocks.policy.truth import Truth
 
 NOON = "2026-11-23T12:00:00Z"
@@ -88,6 +90,37 @@ def test_operators_compare_values(operator: str, wanted: Any, matching: list[str
     """https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html"""
     found = {value: holds(operator, "s3:x", wanted, value) for value in (*matching, *other)}
     assert found == {**dict.fromkeys(matching, YES), **dict.fromkeys(other, NO)}
+    condition = only(allow(Condition={operator: {"s3:x": wanted}})).conditions[0]
+    for value, truth in found.items():
+        assert conditions.compare(condition, OPERATORS[operator], value, lambda _: None, variables=False) is truth
+
+
+@pytest.mark.parametrize("name", [name for name in OPERATORS if name != "Null"])
+def test_a_condition_without_wanted_values_compares_with_nothing(name: str) -> None:
+    """https://docs.aws.amazon.com/IAM/latest/UserGuide/access-analyzer-reference-policy-checks.html"""
+    condition = Condition(name, "", if_exists=False, key="s3:x", values=())
+    sample = "10.0.0.1" if OPERATORS[name].family is Family.ADDRESS else TOPIC
+    assert conditions.holds(condition, (sample,), lambda _: None, variables=True) is Truth.of(OPERATORS[name].negated)
+    assert conditions.compare(condition, OPERATORS[name], sample, lambda _: None, variables=True) is Truth.of(
+        OPERATORS[name].negated
+    )
+
+
+def test_null_without_wanted_values_never_holds() -> None:
+    condition = Condition("Null", "", if_exists=False, key="s3:x", values=())
+    for values in (None, (), ("a",)):
+        assert conditions.holds(condition, values, lambda _: None, variables=True) is NO
+
+
+def test_a_condition_asks_for_the_values_of_its_variables() -> None:
+    condition = Condition("StringEquals", "", if_exists=False, key="s3:x", values=("a${aws:username}",))
+
+    def lookup(variable: Variable) -> str:
+        return {"aws:username": "na"}[variable.name]
+
+    assert conditions.holds(condition, ("ana",), lookup, variables=True) is YES
+    assert conditions.holds(condition, ("ana",), lookup, variables=False) is NO
+    assert conditions.holds(condition, ("a${aws:username}",), lookup, variables=False) is YES
 
 
 @pytest.mark.parametrize(
