@@ -92,9 +92,7 @@ class State:
     version: int = 0
     own: Verdict | None = None
     own_cause: Cause | None = None  # of the check that last changed what `own` finds
-    held: tuple[
-        tuple[FindingId, datetime], ...
-    ] = ()  # finding of `own` -> when it was last seen
+    held: tuple[tuple[FindingId, datetime], ...] = ()  # finding of `own` -> when it was last seen
     recent: tuple[Cause, ...] = ()  # the last changes, oldest first
     reports: tuple[Received, ...] = ()
     told: Share | None = None

@@ -17,7 +17,17 @@ from threelocks.catalogue import CATALOGUE
 from threelocks.judge import judge
 
 ROOT = Path(__file__).resolve().parents[2]
-_NOT_OURS = {".git", ".venv", ".venv-sam", ".venv-built", ".aws-sam", "build", "__pycache__"}
+_NOT_OURS = {
+    ".git",
+    ".venv",
+    ".venv-sam",
+    ".venv-built",
+    ".venv-fuzz",
+    ".venv-mutants",
+    ".aws-sam",
+    "build",
+    "__pycache__",
+}
 
 
 @cache
@@ -218,7 +228,7 @@ _OUT_OF_PLACE = {
         r"(?:pypi|npmjs|crates|rubygems)\.(?:org|io)|pythonhosted\.org|(?:index|registry)[-_]url\s*=|--index-url \S*://"
     ),
     "how it was written": re.compile(
-        r"\b(?:language model|llm|gpt|copilot|co-authored-by|(?:ai|machine)[- ]generated)\b",
+        r"\b(?:language model|llm|gpt|(?<!cloud-)copilot|co-authored-by|(?:ai|machine)[- ]generated)\b",
         re.IGNORECASE,
     ),
 }
