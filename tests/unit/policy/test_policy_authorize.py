@@ -330,3 +330,24 @@ def test_a_bucket_policy_that_denies_all_but_one_endpoint() -> None:
     assert across(ask(aws__SourceVpce="vpce-1"), resource=policy).outcome is ALLOWED
     for context in ({}, {"aws__SourceVpce": "vpce-2"}):
         assert across(ask(**context), resource=policy).outcome is EXPLICIT
+
+
+def test_without_any_policy_to_ask_nothing_stands_in_the_way() -> None:
+    for owner in (OWNER, CONSUMER):
+        decision = authorize(ask(owner=owner), Policies())
+        assert (decision.outcome, decision.layer, decision.statements) == (ALLOWED, None, ())
+
+
+def test_inside_one_account_who_is_listed_in_part_is_allowed_only_perhaps() -> None:
+    """https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_notprincipal.html"""
+    caller = role(OWNER)
+    for listed, outcome in ((STRANGER, ALLOWED), (OWNER, UNKNOWN), ("*", IMPLICIT)):
+        policy = document(allow(NotPrincipal={"AWS": listed}))
+        assert authorize(ask(caller), Policies(identity=(), resource=(policy,))).outcome is outcome
+
+
+def test_notresource_with_a_variable_is_settled_where_the_variable_has_a_value() -> None:
+    statement = allow(resource=None, NotResource="arn:aws:s3:::other/${aws:username}/*")
+    assert says(statement, ask(user()), Layer.IDENTITY_POLICY) is YES
+    assert says(statement, ask(role()), Layer.IDENTITY_POLICY) is MAYBE
+    assert says(statement, ask(user(), resource="arn:aws:s3:::other/ana/x"), Layer.IDENTITY_POLICY) is NO
