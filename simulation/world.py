@@ -8,7 +8,7 @@ import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,7 @@ class Templates:
 
     home: Path = TEMPLATE
     relay: Path = RELAY
+    parameters: Mapping[str, str] = field(default_factory=dict)  # further ones, of the home stack
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ class World:
             name=STACK,
             role=people.role,
             region=party.home_region,
-            parameters={"PartnerAccounts": ",".join(partners)},
+            parameters={"PartnerAccounts": ",".join(partners), **templates.parameters},
         )
         relay = deploy(
             self.cloud,

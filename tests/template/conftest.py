@@ -63,6 +63,7 @@ class _Resolver:
             "Fn::GetAtt": lambda at: "${" + ".".join(at if isinstance(at, list) else at.split(".")) + "}",
             "Fn::Sub": self._sub,
             "Fn::Join": lambda args: args[0].join(self.value(args[1])),
+            "Fn::Split": lambda args: self.value(args[1]).split(args[0]),
             "Fn::If": lambda args: self.value(args[1] if self.holds(args[0]) else args[2]),
             "Fn::FindInMap": lambda args: raw["Mappings"][args[0]][self.value(args[1])][args[2]],
             "Fn::Equals": lambda args: self.value(args[0]) == self.value(args[1]),
@@ -116,10 +117,14 @@ def parse(name: str) -> dict[str, Any]:
     return dict(yaml_parse((ROOT / name).read_text(encoding="utf-8")))
 
 
+# Everything that a parameter can turn on.
+FULL = {"DiagnoseDenials": "true"}
+
+
 @pytest.fixture(scope="session")
 def home() -> Template:
-    """template.yaml, as SAM reads it, in the owner's account."""
-    return resolve(parse("template.yaml"), {"PartnerAccounts": CONSUMER}, OWNER, "eu-west-1")
+    """template.yaml, as SAM reads it, in the owner's account, with all that it can do."""
+    return resolve(parse("template.yaml"), {"PartnerAccounts": CONSUMER, **FULL}, OWNER, "eu-west-1")
 
 
 @pytest.fixture(scope="session")
@@ -129,15 +134,20 @@ def home_alone() -> Template:
 
 
 @pytest.fixture(scope="session")
+def home_without_partners() -> Template:
+    return resolve(parse("template.yaml"), FULL, OWNER, "eu-west-1")
+
+
+@pytest.fixture(scope="session")
 def home_of_consumer() -> Template:
-    return resolve(parse("template.yaml"), {"PartnerAccounts": OWNER}, CONSUMER, "eu-west-1")
+    return resolve(parse("template.yaml"), {"PartnerAccounts": OWNER, **FULL}, CONSUMER, "eu-west-1")
 
 
 @pytest.fixture(scope="session")
 def translated() -> Template:
     """template.yaml, as CloudFormation gets it."""
-    raw = translate(ROOT / "template.yaml", "eu-west-1", {"PartnerAccounts": CONSUMER})
-    return resolve(raw, {"PartnerAccounts": CONSUMER}, OWNER, "eu-west-1")
+    given = {"PartnerAccounts": CONSUMER, **FULL}
+    return resolve(translate(ROOT / "template.yaml", "eu-west-1", given), given, OWNER, "eu-west-1")
 
 
 @pytest.fixture(scope="session")
@@ -183,14 +193,21 @@ class Permission:
 
 def permissions(template: Template) -> Iterator[Permission]:
     """What every role's own policies allow, spelled out. Nothing here may hide behind NotAction or NotResource."""
+    for role, policy in _policies(template):
+        for statement in policy["PolicyDocument"]["Statement"]:
+            assert statement["Effect"] == "Allow", (role, statement)
+            assert not {"NotAction", "NotResource"} & set(statement), (role, statement)
+            for action in _listed(statement["Action"]):
+                for resource in _listed(statement["Resource"]):
+                    yield Permission(role, action, resource, statement.get("Condition", {}))
+
+
+def _policies(template: Template) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Role and policy; those written in the role, and those that stand by themselves because a parameter decides."""
     for role, properties in template.of_type("AWS::IAM::Role").items():
-        for policy in properties.get("Policies", []):
-            for statement in policy["PolicyDocument"]["Statement"]:
-                assert statement["Effect"] == "Allow", (role, statement)
-                assert not {"NotAction", "NotResource"} & set(statement), (role, statement)
-                for action in _listed(statement["Action"]):
-                    for resource in _listed(statement["Resource"]):
-                        yield Permission(role, action, resource, statement.get("Condition", {}))
+        yield from ((role, policy) for policy in properties.get("Policies", []))
+    for policy in template.of_type("AWS::IAM::Policy").values():
+        yield from ((role.strip("${}"), policy) for role in policy["Roles"])
 
 
 @pytest.fixture(scope="session")

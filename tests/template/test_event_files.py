@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 import yaml
 
+from simulation.denials import ROLE_ID
 from simulation.pattern import matches
 from threelocks import events
 from threelocks.contract import Contract
+from threelocks.diagnose import Denial, Match, attempts, concerns, read
 from threelocks.events import Change
 from threelocks.report import SOURCE, Report, decode, refusal
 
@@ -21,6 +23,8 @@ FILES = sorted((ROOT / "events").glob("*.json"))
 ENVELOPE = {"version", "id", "detail-type", "source", "account", "time", "region", "resources", "detail"}
 OWNER = "111111111111"
 REPORT = "partner-report-identity-shut"
+DENIED = [path for path in FILES if path.stem.startswith("denied-")]
+CHANGES = [path for path in FILES if path.stem != REPORT and path not in DENIED]
 # Files whose record names no resource of the contract, and what they touch instead.
 ELSEWHERE = {
     "account-public-access-block-put": ("account",),
@@ -35,7 +39,7 @@ def load(path: Path) -> dict[str, Any]:
 
 
 def changes() -> list[Any]:
-    return [pytest.param(load(path), id=path.stem) for path in FILES if path.stem != REPORT]
+    return [pytest.param(load(path), id=path.stem) for path in CHANGES]
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +56,7 @@ def test_a_file_is_the_whole_envelope(path: Path) -> None:
     assert event["version"] == "0"
 
 
-@pytest.mark.parametrize("path", [path for path in FILES if path.stem != REPORT], ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", CHANGES, ids=lambda path: path.stem)
 def test_the_code_reads_from_a_file_what_was_touched_and_by_whom(path: Path, contract: Contract) -> None:
     event = load(path)
     change = events.read(events.envelope(path.read_bytes()), account=event["account"])
@@ -91,6 +95,21 @@ def test_each_service_writes_its_own_shape(event: dict[str, Any]) -> None:
         assert "resources" not in detail
         assert "/" not in request.get("roleName", "")
         assert isinstance(json.loads(request.get("policyDocument", "{}")), dict)
+
+
+@pytest.mark.parametrize("path", DENIED, ids=lambda path: path.stem)
+def test_a_refused_read_is_of_the_contracts_role_and_envelope_and_record_agree(path: Path, contract: Contract) -> None:
+    event = load(path)
+    denial = read(event["detail"])
+    assert isinstance(denial, Denial)
+    assert event["account"] == event["detail"]["recipientAccountId"]
+    assert event["source"] == "aws." + event["detail"]["eventSource"].partition(".")[0]
+    assert (event["region"], event["time"]) == (event["detail"]["awsRegion"], event["detail"]["eventTime"])
+    assert event["detail"]["readOnly"] is True
+    assert event["detail"]["managementEvent"] is denial.of_kms
+    (attempt,) = attempts([denial])
+    # A record without parameters and resources is told by the message, here.
+    assert concerns(contract, attempt, ROLE_ID) is Match.YES
 
 
 def test_the_report_is_one_that_the_owner_believes(event_files: dict[str, dict[str, Any]], contract: Contract) -> None:

@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[2]
 HANDLERS = {
     "OnChangeFunction": "on_change",
     "OnReportFunction": "on_report",
+    "OnDeniedFunction": "on_denied",
     "RecheckFunction": "recheck",
     "SweepFunction": "sweep",
 }
@@ -34,7 +35,7 @@ def seconds(name: str) -> float:
 # --- functions ---
 
 
-def test_the_functions_are_the_four_entries_of_the_package(home: Any) -> None:
+def test_the_functions_are_the_five_entries_of_the_package(home: Any) -> None:
     handlers = {name: row["Handler"] for name, row in home.of_type("AWS::Serverless::Function").items()}
     assert handlers == {name: f"threelocks.handlers.{module}.handler" for name, module in HANDLERS.items()}
 
@@ -82,7 +83,7 @@ def test_a_claim_on_an_announcement_outlasts_every_function_that_announces(home:
 
 
 def test_a_message_comes_back_after_the_claim_of_a_crashed_function_has_run_out(home: Any) -> None:
-    for name in ("ChangeQueue", "CheckQueue", "ReportQueue"):
+    for name in ("ChangeQueue", "CheckQueue", "ReportQueue", "DeniedQueue"):
         assert home.properties(name)["VisibilityTimeout"] > seconds("claim"), name
 
 
@@ -97,6 +98,7 @@ def test_the_re_check_that_the_mail_names_is_the_function_of_the_default_stack(h
 READS: dict[str, tuple[tuple[Any, ...], set[str]]] = {
     "OnChangeFunction": ((environment.WatchEnvironment, environment.AskEnvironment), {"watch", "outbox"}),
     "OnReportFunction": ((environment.DeskEnvironment,), {"desk"}),
+    "OnDeniedFunction": ((environment.WatchEnvironment,), {"watch"}),
     "RecheckFunction": ((environment.WatchEnvironment,), {"watch"}),
     "SweepFunction": ((environment.AskEnvironment,), {"outbox"}),
 }
@@ -130,7 +132,7 @@ def test_the_variables_of_powertools_are_set_for_all_and_are_what_the_alarms_exp
         assert given == set(re.findall(r"POWERTOOLS_[A-Z_]+", source)), name
 
 
-@pytest.mark.parametrize("name", ["OnChangeFunction", "OnReportFunction", "RecheckFunction"])
+@pytest.mark.parametrize("name", ["OnChangeFunction", "OnReportFunction", "OnDeniedFunction", "RecheckFunction"])
 def test_every_function_that_mails_knows_the_re_check_of_its_own_stack(translated: Any, name: str) -> None:
     (model, *_), _ = READS[name]
     known = {
@@ -162,6 +164,7 @@ def test_each_queue_has_one_function_that_reports_single_failures(translated: An
         "${ChangeQueue.Arn}": "${OnChangeFunction}",
         "${CheckQueue.Arn}": "${OnChangeFunction}",
         "${ReportQueue.Arn}": "${OnReportFunction}",
+        "${DeniedQueue.Arn}": "${OnDeniedFunction}",
     }
     for source, row in found.items():
         assert row["FunctionResponseTypes"] == ["ReportBatchItemFailures"], source
@@ -182,11 +185,14 @@ def test_a_message_stays_hidden_for_six_timeouts_of_its_function_and_the_window(
         assert queue["VisibilityTimeout"] >= 6 * function["Timeout"] + window, source
 
 
+SHORT_LIVED = {"DeniedQueue": 43200}  # a diagnosis that comes after half a day is of no use
+
+
 def test_every_queue_is_encrypted_and_every_dead_letter_is_kept_for_two_weeks(home: Any, relay: Any) -> None:
     for template in (home, relay):
         for name, row in template.of_type("AWS::SQS::Queue").items():
             assert row["SqsManagedSseEnabled"] is True, name
-            kept = 1209600 if name.endswith("DeadLetters") else 345600
+            kept = 1209600 if name.endswith("DeadLetters") else SHORT_LIVED.get(name, 345600)
             assert row["MessageRetentionPeriod"] == kept, name
 
 
@@ -200,20 +206,24 @@ def test_each_way_to_fail_has_a_dead_letter_queue_of_its_own(home: Any, translat
         "ChangeQueue": "${ChangeDeadLetters.Arn}",
         "CheckQueue": "${CheckDeadLetters.Arn}",
         "ReportQueue": "${ReportDeadLetters.Arn}",
+        "DeniedQueue": "${DeniedDeadLetters.Arn}",
     }
     (invoked,) = translated.of_type("AWS::Lambda::EventInvokeConfig").values()
     assert invoked["FunctionName"] == "${SweepFunction}"
     assert invoked["DestinationConfig"]["OnFailure"]["Destination"] == "${SweepDeadLetters.Arn}"
     deliveries = {
-        target["DeadLetterConfig"]["Arn"]
-        for rule in home.of_type("AWS::Events::Rule").values()
+        name: target["DeadLetterConfig"]["Arn"]
+        for name, rule in home.of_type("AWS::Events::Rule").items()
         for target in rule["Targets"]
     }
-    assert deliveries == {"${DeliveryDeadLetters.Arn}"}
+    # Events either way, and the queue takes them back: one is enough for refused reads.
+    denied = {deliveries.pop(name) for name in ("ReadDeniedRule", "DecryptDeniedRule")}
+    assert denied == {"${DeniedDeadLetters.Arn}"}
+    assert set(deliveries.values()) == {"${DeliveryDeadLetters.Arn}"}
 
 
 def test_the_code_knows_after_how_many_receives_a_message_becomes_a_dead_letter(home: Any) -> None:
-    for name in ("ChangeQueue", "CheckQueue", "ReportQueue"):
+    for name in ("ChangeQueue", "CheckQueue", "ReportQueue", "DeniedQueue"):
         assert home.properties(name)["RedrivePolicy"]["maxReceiveCount"] == RECEIVES, name
 
 
@@ -274,7 +284,8 @@ def test_every_source_queue_has_an_alarm_on_its_oldest_message(home: Any) -> Non
         for row in alarms(home).values()
         if row.get("MetricName") == "ApproximateAgeOfOldestMessage"
     }
-    assert watched == {"${ChangeQueue.QueueName}", "${CheckQueue.QueueName}", "${ReportQueue.QueueName}"}
+    sources = ("ChangeQueue", "CheckQueue", "ReportQueue", "DeniedQueue")
+    assert watched == {f"${{{name}.QueueName}}" for name in sources}
 
 
 def test_every_function_has_an_alarm_on_its_errors_and_on_throttling(home: Any) -> None:
@@ -284,6 +295,9 @@ def test_every_function_has_an_alarm_on_its_errors_and_on_throttling(home: Any) 
         query["MetricStat"]["Metric"]["Dimensions"][0]["Value"]
         for query in home.properties("ThrottlesAlarm")["Metrics"]
         if "MetricStat" in query
+    }
+    throttles |= {
+        row["Dimensions"][0]["Value"] for row in alarms(home).values() if row.get("MetricName") == "Throttles"
     }
     assert throttles == errors
 

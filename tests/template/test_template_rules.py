@@ -8,12 +8,15 @@ from typing import Any
 
 import pytest
 
+from simulation.bus import fires
 from simulation.pattern import LONGEST_PATTERN, matches
+from threelocks.diagnose.denial import ACTIONS
 from threelocks.events import EVENTS, SERVICE_EVENTS
 from threelocks.report import DETAIL_TYPE, REQUEST_TYPE, SOURCE
 
 OWNER = "111111111111"
 IAM_RULES = {"RoleChangedRule", "ManagedPolicyChangedRule"}
+DENIED_RULES = {"ReadDeniedRule", "DecryptDeniedRule"}
 API_CALL, SERVICE_EVENT = "AWS API Call via CloudTrail", "AWS Service Event via CloudTrail"
 
 
@@ -24,7 +27,8 @@ def test_every_rule_is_enabled_and_has_targets_with_retries_and_a_dead_letter_qu
     rules = request.getfixturevalue(stack).of_type("AWS::Events::Rule")
     assert rules
     for name, rule in rules.items():
-        assert rule["State"] == "ENABLED", name
+        reads_too = "ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS"
+        assert rule["State"] == (reads_too if name == "DecryptDeniedRule" else "ENABLED"), name
         assert rule["Targets"], name
         for target in rule["Targets"]:
             assert target["RetryPolicy"]["MaximumRetryAttempts"] > 0, name
@@ -34,7 +38,7 @@ def test_every_rule_is_enabled_and_has_targets_with_retries_and_a_dead_letter_qu
 
 def test_change_rules_stand_on_the_default_bus_and_send_to_the_change_queue(home: Any) -> None:
     for name, rule in home.of_type("AWS::Events::Rule").items():
-        if name in {"ReportRule", "SweepSchedule"}:
+        if name in {"ReportRule", "SweepSchedule", *DENIED_RULES}:
             continue
         assert "EventBusName" not in rule, name
         assert [target["Arn"] for target in rule["Targets"]] == ["${ChangeQueue.Arn}"], name
@@ -74,16 +78,16 @@ def test_change_rules_match_successful_calls_of_their_own_account_only(
         if name == "ReportRule":
             continue
         assert pattern["account"] == [account], name
-        assert pattern["detail"]["errorCode"] == [{"exists": False}], name
+        assert pattern["detail"]["errorCode"] == [{"exists": name in DENIED_RULES}], name
         assert all(source.startswith("aws.") for source in pattern["source"]), name
 
 
-def named(patterns: dict[str, Any], detail_type: str) -> set[tuple[str, str]]:
+def named(patterns: dict[str, Any], detail_type: str, *, denied: bool = False) -> set[tuple[str, str]]:
     """(eventSource, eventName) of every rule for that detail-type; S3's control endpoint counts as S3."""
     return {
         (source, name)
-        for pattern in patterns.values()
-        if pattern["detail-type"] == [detail_type]
+        for rule, pattern in patterns.items()
+        if pattern["detail-type"] == [detail_type] and (rule in DENIED_RULES) is denied
         for source in pattern["detail"]["eventSource"][:1]
         for name in pattern["detail"]["eventName"]
     }
@@ -95,6 +99,34 @@ def test_the_rules_and_the_code_know_the_same_api_calls(home: Any) -> None:
 
 def test_the_rules_and_the_code_know_the_same_service_events(home: Any) -> None:
     assert named(home.patterns(), SERVICE_EVENT) == SERVICE_EVENTS
+
+
+def test_the_rules_and_the_code_know_the_same_refused_reads(home: Any) -> None:
+    assert named(home.patterns(), API_CALL, denied=True) == set(ACTIONS)
+
+
+def test_refused_reads_go_to_a_queue_of_their_own(home: Any) -> None:
+    for name in DENIED_RULES:
+        rule = home.properties(name)
+        assert "EventBusName" not in rule
+        assert [target["Arn"] for target in rule["Targets"]] == ["${DeniedQueue.Arn}"]
+
+
+def test_refused_reads_are_those_of_the_own_and_the_partner_accounts(home: Any) -> None:
+    for name in DENIED_RULES:
+        assert home.patterns()[name]["detail"]["userIdentity"] == {"accountId": [OWNER, "222222222222"]}
+
+
+def test_without_partners_only_own_callers_are_looked_at(home_without_partners: Any) -> None:
+    for name in DENIED_RULES:
+        assert home_without_partners.patterns()[name]["detail"]["userIdentity"] == {"accountId": [OWNER]}
+
+
+def test_nothing_of_the_diagnosis_is_deployed_unless_it_is_asked_for(home: Any, home_alone: Any) -> None:
+    optional = set(home.resources) - set(home_alone.resources) - {"ReportBusPolicy"}
+    assert optional >= DENIED_RULES
+    assert all("Denied" in name for name in optional)
+    assert not [name for name in home_alone.resources if "Denied" in name]
 
 
 def test_no_event_name_stands_in_two_rules(home: Any) -> None:
@@ -116,7 +148,7 @@ def test_the_relay_forwards_exactly_what_the_home_stack_knows_of_iam(home_of_con
 def test_a_relay_of_data_forwards_exactly_what_the_home_stack_knows_of_buckets_and_keys(
     home: Any, relay_of_data: Any, relay_of_both: Any
 ) -> None:
-    of_changes = {name: row for name, row in home.patterns().items() if name != "ReportRule"}
+    of_changes = {name: row for name, row in home.patterns().items() if name not in {"ReportRule", *DENIED_RULES}}
     of_data = {name: row for name, row in of_changes.items() if name not in IAM_RULES}
     assert of_data
     assert relay_of_data.patterns() == of_data
@@ -127,7 +159,8 @@ def test_a_relay_of_data_matches_the_event_files_of_buckets_and_keys_and_no_othe
     relay_of_data: Any, event_files: dict[str, dict[str, Any]]
 ) -> None:
     relayed = {name for name, event in event_files.items() if matching(relay_of_data, event)}
-    assert relayed == {name for name, event in event_files.items() if event["source"] in {"aws.s3", "aws.kms"}}
+    of_data = {name for name, event in event_files.items() if event["source"] in {"aws.s3", "aws.kms"}}
+    assert relayed == {name for name in of_data if not name.startswith("denied-")}
 
 
 def test_the_relay_sends_to_the_default_bus_of_the_home_region_in_the_same_account(relay: Any) -> None:
@@ -179,12 +212,37 @@ def test_no_rule_matches_a_refused_call(
     home: Any, home_of_consumer: Any, relay: Any, event_files: dict[str, dict[str, Any]]
 ) -> None:
     for name, event in event_files.items():
-        if event["source"] == SOURCE:
+        if event["source"] == SOURCE or name.startswith("denied-"):
             continue
         refused = copy.deepcopy(event)
         refused["detail"]["errorCode"] = "AccessDenied"
         for template in (home, home_of_consumer, relay):
             assert not matching(template, refused), name
+
+
+def test_no_rule_matches_a_read_that_succeeds_or_that_a_stranger_makes(
+    home: Any, home_of_consumer: Any, event_files: dict[str, dict[str, Any]]
+) -> None:
+    denied = {name: event for name, event in event_files.items() if name.startswith("denied-")}
+    assert denied
+    for name, event in denied.items():
+        allowed, strange = copy.deepcopy(event), copy.deepcopy(event)
+        del allowed["detail"]["errorCode"]
+        strange["detail"]["userIdentity"]["accountId"] = "333333333333"
+        for template in (home, home_of_consumer):
+            assert not matching(template, allowed), name
+            assert not matching(template, strange), name
+
+
+def test_the_rule_of_a_management_read_is_in_the_state_that_such_events_come_to(
+    home: Any, event_files: dict[str, dict[str, Any]]
+) -> None:
+    for name, event in event_files.items():
+        for rule in matching(home, event):
+            is_management_read = event["detail"].get("readOnly") and event["detail"].get("managementEvent")
+            assert fires(home.properties(rule)["State"], home.patterns()[rule], event), name
+            if is_management_read:
+                assert not fires("ENABLED", home.patterns()[rule], event), name
 
 
 def test_no_rule_takes_another_accounts_event_for_its_own(

@@ -324,7 +324,8 @@ FILES = sorted((Path(__file__).parents[2] / "events").glob("*.json"))
 
 
 def cloudtrail_files() -> list[Path]:
-    return [path for path in FILES if "via CloudTrail" in path.read_text()]
+    """Those of changes; refused reads move no lock."""
+    return [path for path in FILES if "via CloudTrail" in path.read_text() and not path.stem.startswith("denied-")]
 
 
 @pytest.mark.parametrize("path", cloudtrail_files(), ids=lambda path: path.stem)
