@@ -92,6 +92,9 @@ bench: .venv/ready ## ratios of speed: beside other evaluators, a whole judgemen
 	$(BIN)/python -m bench.judge
 	$(BIN)/python -m bench.limits
 
+load: .venv/ready ## AWS calls, time and memory of a sweep over 10,000 contracts and of 1,000 events: ARGS="1000 50 5 200 100"
+	$(BIN)/python -m bench.load $(ARGS)
+
 fuzz: .venv/ready ## new random cases for hours if you like: ARGS="--pairs 1000000 --sets 100000 --seed TEXT --first NUMBER"
 	$(BIN)/python -m fuzz $(ARGS)
 
@@ -107,4 +110,4 @@ locks: .venv/ready ## renew the pinned lists in requirements/ and src/requiremen
 clean: ## remove what the other targets made
 	rm -rf .venv .venv-sam .venv-built .venv-fuzz .venv-mutants .aws-sam build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
-.PHONY: help setup demo test storm lint format validate build built-test fuzz fuzz-coverage mutants second-opinion bench locks clean
+.PHONY: help setup demo test storm lint format validate build built-test fuzz fuzz-coverage mutants second-opinion bench load locks clean
