@@ -49,6 +49,7 @@ STEPS ?= 200000
 SEED ?= 1
 storm: .venv/ready ## two accounts in a storm of faults, STEPS calls to ports long, from SEED on
 	$(BIN)/python -m simulation.storm --steps $(STEPS) --seed $(SEED)
+	THREELOCKS_FAULTS=all $(BIN)/python -m pytest -q tests/integration/test_faults_at_calls.py
 
 lint: .venv/ready ## ruff, mypy --strict, and the direction of imports
 	$(BIN)/ruff check .

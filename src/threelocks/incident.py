@@ -375,9 +375,9 @@ def standing(contract: Contract, before: State | None, after: State, cause: Caus
     """The row that a write adds to the contract's history; None when the share stands as before."""
     if after.since is None or (before and before.since == after.since):
         return None
-    share = merge(contract, after)
+    share, past = merge(contract, after), merge(contract, before) if before else None
     ids = tuple(sorted(identities(share.findings)))
-    return Standing(after.since, share.headline, ids, _cause_of(contract, replace(after, told=None), share) or cause)
+    return Standing(after.since, share.headline, ids, _cause_of(contract, replace(after, told=past), share) or cause)
 
 
 def _next_incident(

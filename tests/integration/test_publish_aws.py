@@ -13,11 +13,13 @@ from moto import mock_aws
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.sns import sns_backends
 
-from threelocks.aws.publish import MESSAGE_LIMIT, EventBusReporter, PublishError, SnsMailer
+from threelocks.aws.publish import MESSAGE_LIMIT, EventBusReporter, PublishError, SnsMailer, SqsTimer
 from threelocks.aws.session import ATTEMPTS, AssumedRole, Clients, Credentials
 from threelocks.contract import Party
-from threelocks.finding import Finding, Kind, Lock, Verdict
-from threelocks.report import Report, decode
+from threelocks.finding import Cause, Finding, Kind, Lock, Verdict
+from threelocks.handlers.batch import read_request
+from threelocks.ports import RefusedMailError
+from threelocks.report import Report, ReportRequest, decode
 
 REGION = "eu-west-1"
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -84,6 +86,50 @@ def test_a_mail_that_sns_refuses_raises(clients: Clients) -> None:
         SnsMailer(clients, "arn:aws:sns:eu-west-1:111111111111:gone").send("subject", "body", {})
 
 
+class Refusing:
+    """SNS, which refuses every mail."""
+
+    def __init__(self, code: str) -> None:
+        self._code = code
+
+    def client(self, service: str, region: str) -> Any:
+        assert (service, region) == ("sns", REGION)
+        return self
+
+    def publish(self, **_: Any) -> None:
+        raise ClientError({"Error": {"Code": self._code, "Message": "Invalid parameter: Message"}}, "Publish")
+
+
+def test_a_text_that_sns_refuses_is_told_from_a_failure() -> None:
+    topic = "arn:aws:sns:eu-west-1:111111111111:alerts"
+    for code in ("InvalidParameter", "InvalidParameterValue", "ParameterValueInvalid"):
+        with pytest.raises(RefusedMailError, match="SNS refuses the mail `subject`"):
+            SnsMailer(Refusing(code), topic).send("subject", "body", {})
+    for code in ("Throttled", "InternalError", "AuthorizationError", "KMSAccessDenied"):
+        with pytest.raises(ClientError):
+            SnsMailer(Refusing(code), topic).send("subject", "body", {})
+
+
+# --- Timers ---
+
+
+@pytest.mark.parametrize(
+    ("delay", "seconds"),
+    [(0, 0), (-5, 0), (0.2, 1), (60, 60), (899.5, 900), (900, 900), (5000, 900)],
+)
+def test_a_timer_is_a_delayed_message_in_whole_seconds(clients: Clients, delay: float, seconds: int) -> None:
+    sent: list[dict[str, Any]] = []
+    sqs = clients.client("sqs", REGION)
+    url = sqs.create_queue(QueueName="changes")["QueueUrl"]
+    sqs.meta.events.register("provide-client-params.sqs.SendMessage", lambda params, **_: sent.append(dict(params)))
+    SqsTimer(clients, url, REGION).ask("bi-curated-read", Cause("settle", NOW), delay=timedelta(seconds=delay))
+    ((message),) = sent
+    assert message["DelaySeconds"] == seconds
+    asked = read_request(message["MessageBody"])
+    assert asked is not None
+    assert asked.cause == Cause("settle", NOW)
+
+
 # --- Reports ---
 
 
@@ -131,6 +177,14 @@ def test_a_report_of_another_partition_goes_to_a_bus_of_that_partition() -> None
     events = FakeEvents()
     EventBusReporter(events, partition="aws-cn").report(PARTNER, _report())
     assert events.put[0][1]["EventBusName"].startswith("arn:aws-cn:events:")
+
+
+def test_a_request_for_a_report_goes_the_same_way() -> None:
+    events = FakeEvents()
+    EventBusReporter(events).request(PARTNER, ReportRequest("bi-curated-read"))
+    ((region, entry),) = events.put
+    assert (region, entry["Source"], entry["DetailType"]) == (PARTNER.home_region, "threelocks", "Report request")
+    assert decode(ReportRequest, entry["Detail"]) == ReportRequest("bi-curated-read")
 
 
 def test_an_entry_that_eventbridge_did_not_take_raises_with_its_code() -> None:

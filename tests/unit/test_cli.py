@@ -18,6 +18,7 @@ from threelocks import cli
 from threelocks.aws.session import Clients
 from threelocks.aws.store import DynamoStore
 from threelocks.finding import Finding, Kind, Lock, Remedy, StatementRef, Verdict, Witness
+from threelocks.handlers.batch import read_request
 from threelocks.problems import BadContractError
 
 ROOT = Path(__file__).parents[2]
@@ -169,7 +170,7 @@ def sign_in(aws: None, monkeypatch: pytest.MonkeyPatch) -> Any:
     return signed_in
 
 
-def make_stack(name: str = "threelocks", region: str = "eu-west-1") -> str:
+def make_stack(name: str = "threelocks", region: str = "eu-west-1", *, with_queue: bool = False) -> str:
     """A stack with a table and the output that names it; answers the table's name."""
     keys = [("pk", "HASH"), ("sk", "RANGE")]
     table = {
@@ -180,11 +181,15 @@ def make_stack(name: str = "threelocks", region: str = "eu-west-1") -> str:
             "AttributeDefinitions": [{"AttributeName": key, "AttributeType": "S"} for key, _ in keys],
         },
     }
-    template = {"Resources": {"Table": table}, "Outputs": {"TableName": {"Value": {"Ref": "Table"}}}}
+    outputs = {"TableName": {"Value": {"Ref": "Table"}}}
+    queue = {"Queue": {"Type": "AWS::SQS::Queue"}} if with_queue else {}
+    outputs |= {"ChangeQueueUrl": {"Value": {"Ref": "Queue"}}} if with_queue else {}
+    template = {"Resources": {"Table": table, **queue}, "Outputs": outputs}
     formation = boto3.client("cloudformation", region)
     formation.create_stack(StackName=name, TemplateBody=json.dumps(template))
     (stack,) = formation.describe_stacks(StackName=name)["Stacks"]
-    return str(stack["Outputs"][0]["OutputValue"])
+    (name,) = [row["OutputValue"] for row in stack["Outputs"] if row["OutputKey"] == "TableName"]
+    return str(name)
 
 
 def stored(table: str, account: str = OWNER) -> DynamoStore:
@@ -199,6 +204,21 @@ def test_a_contract_is_applied_to_the_table_of_the_partys_stack_at_home(sign_in:
     said = capsys.readouterr().out
     assert f"bi-curated-read: applied to `{table}` of account {OWNER}, eu-west-1" in said
     assert "aws lambda invoke --function-name threelocks-recheck --region eu-west-1" in said
+
+
+def test_an_applied_contract_is_checked_at_once(sign_in: Any, capsys: Said) -> None:
+    sign_in(OWNER)
+    make_stack(with_queue=True)
+    assert cli.main(["apply", str(CONTRACT)]) == 0
+    assert "it is being checked now" in capsys.readouterr().out
+    sqs = boto3.client("sqs", "eu-west-1")
+    (url,) = sqs.list_queues()["QueueUrls"]
+    (message,) = sqs.receive_message(QueueUrl=url)["Messages"]
+    asked = read_request(message["Body"])
+    assert asked is not None
+    assert asked.cause.kind == "apply"
+    assert cli.main(["apply", str(CONTRACT)]) == 0  # unchanged: nothing to check
+    assert "Messages" not in sqs.receive_message(QueueUrl=url)
 
 
 def test_applying_again_says_what_changed_and_nothing_when_nothing_did(sign_in: Any, write: Any, capsys: Said) -> None:

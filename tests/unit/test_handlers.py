@@ -354,7 +354,53 @@ def test_a_report_that_could_not_be_stored_comes_again(app: FakeApp) -> None:
     assert again(on_report.handle(app, queue_batch(report_event()))) == ["m0"]
 
 
+def request_event(sender: str = CONSUMER, **detail: Any) -> str:
+    asked = {"format": "threelocks.request/1", "contract": CONTRACT.name} | detail
+    return json.dumps(json.loads(report_event(sender)) | {"detail-type": reports.REQUEST_TYPE, "detail": asked})
+
+
+def test_a_request_for_a_report_becomes_a_check_in_the_own_queue(app: FakeApp) -> None:
+    assert again(on_report.handle(app, queue_batch(request_event()))) == []
+    ((_, name, cause),) = app.account.timer.asked
+    assert (name, cause.kind) == (CONTRACT.name, "request")
+    assert app.account.reporter.reports == app.account.reporter.requests == []
+    assert app.observed == 0
+
+
+@pytest.mark.parametrize(
+    "body",
+    [request_event(STRANGER), request_event(contract="nobody"), request_event(contract=7), request_event(format="x")],
+    ids=["a stranger", "unknown contract", "malformed", "unknown format"],
+)
+def test_a_bad_request_for_a_report_is_refused_and_counted(
+    app: FakeApp, capsys: pytest.CaptureFixture[str], body: str
+) -> None:
+    assert again(on_report.handle(app, queue_batch(body))) == []
+    assert app.account.timer.asked == []
+    assert metrics(app, capsys) == {"ReportRefused": 1.0}
+
+
 # --- recheck ---
+
+
+def test_a_recheck_tells_since_when_and_asks_the_partner_without_waiting(app: FakeApp) -> None:
+    app.account.scene.findings = (SHUT,)
+    (first,) = recheck.handle(app, {})["contracts"]
+    (again_,) = recheck.handle(app, {})["contracts"]
+    assert first["since"] == again_["since"] == app.account.stored(CONTRACT.name).since.isoformat()
+    assert {lock["lock"]: bool(lock["as_of"]) for lock in first["locks"]} == {"bucket_policy": True, "key_policy": True}
+    assert [account for account, _ in app.account.reporter.requests] == [CONSUMER, CONSUMER]
+
+
+def test_a_recheck_tells_what_has_changed_since_a_time(app: FakeApp) -> None:
+    recheck.handle(app, {})
+    app.account.scene.findings = (SHUT,)
+    (share,) = recheck.handle(app, {"since": START.isoformat()})["contracts"]
+    assert [row["headline"] for row in share["history"]] == ["BROKEN", "UNKNOWN"]
+    (share,) = recheck.handle(app, {"since": "2999-01-01T00:00:00Z", "contract": CONTRACT.name})["contracts"]
+    assert share["history"] == []
+    assert "history" not in recheck.handle(app, {})["contracts"][0]
+    assert "is not a re-check" in recheck.handle(app, {"since": "yesterday"})["error"]
 
 
 @pytest.mark.parametrize("event", [{}, {"contract": "bi-curated-read"}, {"contract": None}])

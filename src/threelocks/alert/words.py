@@ -116,7 +116,9 @@ def effect(contract: Contract, slot: Slot) -> str:
         return f"It is not known whether {role} can read {address}: {_unread(after)} could not be read in full."
     if after.awaiting:
         waiting = " and ".join(who(contract, account) for account in after.awaiting)
-        return f"Nothing is off as far as we know, but {waiting} has not been heard yet."
+        known = {state.account for state in after.locks}
+        what = "is silent" if known.issuperset(after.awaiting) else "has not been heard yet"
+        return f"Nothing is off as far as we know, but {waiting} {what}."
     return _fine(contract, before, after)
 
 
