@@ -1,0 +1,158 @@
+"""The watchdog looked after in simulated accounts: a rule, a relay, a dead letter or the last subscriber goes, and the
+sweep tells both accounts; it comes back, and they are told again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from moto.events.models import events_backends
+from moto.sns.models import sns_backends
+from moto.sqs.models import sqs_backends
+
+from simulation.world import World
+
+OWNER, CONSUMER = "111111111111", "222222222222"
+HOME, RELAYED = "eu-west-1", "us-east-1"
+
+
+@pytest.fixture(autouse=True)
+def quiet(world: World) -> Iterator[None]:
+    """A mail of another test waits for nobody."""
+    world.settle()
+    world.mails()
+    yield
+    world.settle()
+    world.mails()
+
+
+def sweep(world: World) -> dict[str, list[str]]:
+    """Both accounts sweep; the codes that each account's mails name."""
+    world.cloud.clock.advance(3600)
+    for account in (OWNER, CONSUMER):
+        world.invoke(account, "sweep", {})
+    world.settle()
+    return {account: [mail.subject for mail in mails] for account, mails in world.mails().items()}
+
+
+def standing(world: World, account: str) -> tuple[str, list[str]]:
+    (share,) = world.invoke(account, "recheck", {})["contracts"]
+    world.settle()
+    return share["headline"], sorted({finding["code"] for finding in share["findings"]})
+
+
+@dataclass(frozen=True)
+class Harm:
+    """Something done to an account's watchdog, and undone."""
+
+    account: str
+    code: str
+    do: Callable[[World], Any]
+    undo: Callable[[World, Any], None]
+
+
+def rule_of(account: str, region: str, name: str) -> Any:
+    rules = events_backends[account][region].event_buses["default"].rules
+    return next(rule for rule in rules.values() if name in rule.name)
+
+
+def turn(account: str, region: str, name: str, state: str) -> None:
+    rule_of(account, region, name).state = state
+
+
+def drop_targets(account: str, region: str, name: str) -> Any:
+    rule = rule_of(account, region, name)
+    had, rule.targets = rule.targets, []
+    return rule, had
+
+
+def put_back(_: World, done: Any) -> None:
+    rule, had = done
+    rule.targets = had
+
+
+def dead_letters(account: str) -> Any:
+    queues = sqs_backends[account][RELAYED].queues
+    return next(queue for name, queue in queues.items() if "RelayDeadLetters" in name)
+
+
+def unsubscribe(account: str) -> Any:
+    backend = sns_backends[account][HOME]
+    had = {arn: each for arn, each in backend.subscriptions.items() if "Alert" in each.topic.name}
+    for arn in had:
+        del backend.subscriptions[arn]
+    return had
+
+
+HARMS = {
+    "home rule disabled": Harm(
+        OWNER,
+        "watchdog.rule-off",
+        lambda _: turn(OWNER, HOME, "BucketChangedRule", "DISABLED"),
+        lambda _, __: turn(OWNER, HOME, "BucketChangedRule", "ENABLED"),
+    ),
+    "home rule without target": Harm(
+        OWNER, "watchdog.rule-off", lambda _: drop_targets(OWNER, HOME, "KeyChangedRule"), put_back
+    ),
+    "relay rule disabled": Harm(
+        CONSUMER,
+        "watchdog.relay-failing",
+        lambda _: turn(CONSUMER, RELAYED, "RoleChangedRule", "DISABLED"),
+        lambda _, __: turn(CONSUMER, RELAYED, "RoleChangedRule", "ENABLED"),
+    ),
+    "dead letters of the relay": Harm(
+        CONSUMER,
+        "watchdog.relay-failing",
+        lambda _: sqs_backends[CONSUMER][RELAYED].send_message(dead_letters(CONSUMER).name, "{}"),
+        lambda _, __: sqs_backends[CONSUMER][RELAYED].purge_queue(dead_letters(CONSUMER).name),
+    ),
+}
+
+
+@pytest.mark.parametrize("harm", HARMS.values(), ids=HARMS)
+def test_a_sweep_tells_both_accounts_of_harm_to_one_watchdog_and_of_its_end(world: World, harm: Harm) -> None:
+    done = harm.do(world)
+    told = sweep(world)
+    assert all(len(subjects) == 1 and subjects[0].startswith("AT RISK") for subjects in told.values()), told
+    for account in (OWNER, CONSUMER):
+        assert standing(world, account) == ("AT_RISK", [harm.code])
+    harm.undo(world, done)
+    told = sweep(world)
+    assert all(len(subjects) == 1 for subjects in told.values()), told
+    for account in (OWNER, CONSUMER):
+        assert standing(world, account) == ("INTACT", [])
+
+
+def test_without_a_relay_the_consumers_region_is_unwatched(world: World) -> None:
+    done = [drop_targets(CONSUMER, RELAYED, name) for name in ("RoleChangedRule", "ManagedPolicyChangedRule")]
+    sweep(world)
+    assert standing(world, OWNER) == ("AT_RISK", ["watchdog.region-unwatched"])
+    for each in done:
+        put_back(world, each)
+    sweep(world)
+    assert standing(world, OWNER) == ("INTACT", [])
+
+
+def test_when_nobody_is_subscribed_the_partner_is_told(world: World) -> None:
+    had = unsubscribe(CONSUMER)
+    told = sweep(world)
+    assert told[CONSUMER] == []
+    assert [subject.partition(":")[0] for subject in told[OWNER]] == ["AT RISK"]
+    sns_backends[CONSUMER][HOME].subscriptions.update(had)
+    sweep(world)
+    assert standing(world, OWNER) == ("INTACT", [])
+
+
+def test_a_change_in_between_keeps_what_the_sweep_found(world: World) -> None:
+    turn(OWNER, HOME, "KeyChangedRule", "DISABLED")
+    sweep(world)
+    world.administrator(OWNER, "s3").put_bucket_tagging(
+        Bucket=world.contract.bucket.name, Tagging={"TagSet": [{"Key": "a", "Value": "b"}]}
+    )
+    world.settle()
+    assert not any(world.mails().values())
+    turn(OWNER, HOME, "KeyChangedRule", "ENABLED")
+    sweep(world)
+    assert standing(world, OWNER) == ("INTACT", [])
