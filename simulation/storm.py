@@ -477,7 +477,7 @@ class Storm:
         elif not self.is_calm:
             dice.choice((self.restore, self.apply, self.toggle_down, self.person, self.sweep_now))()
         else:
-            dice.choice((self.apply, self.person))()
+            self.person()
 
     def order(self) -> Order:
         if self.is_calm or self.dice.random() >= self.faults:

@@ -120,6 +120,10 @@ def _no_timer(*_: object) -> None:
     return None
 
 
+def _seen_already(state: State, cause: Any, digest: str, now: Any, times: Times) -> bool:
+    return cause.kind == "change" and state.own is not None and state.own.digest == digest
+
+
 def _by_the_clock(now: Any, stored: int, acknowledged: int = 0) -> int:
     return int(now.timestamp() * 1000)
 
@@ -191,7 +195,11 @@ FAULTS: dict[str, tuple[Callable[[], AbstractContextManager[Any]], str]] = {
         lambda: put(incident, "_next_incident", _closes_on_unknown),
         "incident that does not fit",
     ),
-    "no further look after a change": (lambda: put(watch.Desk, "arm", _no_timer), "after 0 sweeps"),
+    "no further look after a change": (lambda: put(watch.Desk, "arm", _no_timer), "after [01] sweeps"),
+    "every change taken for one that was seen already": (
+        lambda: put(watch, "covered", _seen_already),
+        "",
+    ),
     "stamps that follow the clock when it is set back": (
         lambda: put(incident, "next_stamp", _by_the_clock),
         "takes for an older one",
