@@ -31,6 +31,7 @@ class Table:
     """DynamoDB, as far as the store uses it."""
 
     items: dict[tuple[str, str], Item] = field(default_factory=dict)
+    sorted_by: dict[str, set[str]] = field(default_factory=dict)  # pk -> its sks
     lock: Any = field(default_factory=RLock)
 
     def get_item(self, *, Key: Item, **_: Any) -> dict[str, Any]:  # noqa: N803 - boto3's names
@@ -46,7 +47,7 @@ class Table:
 
     def query(self, *, ExpressionAttributeValues: Item, **_: Any) -> dict[str, Any]:  # noqa: N803
         (pk,) = ExpressionAttributeValues.values()
-        return {"Items": [{"sk": {"S": sk}} for known, sk in sorted(self.items) if known == pk["S"]]}
+        return {"Items": [{"sk": {"S": sk}} for sk in sorted(self.sorted_by.get(pk["S"], ()))]}
 
     def transact_write_items(self, *, TransactItems: list[Item]) -> dict[str, Any]:  # noqa: N803
         with self.lock:
@@ -56,10 +57,12 @@ class Table:
                 reasons = [{"Code": "None" if each else "ConditionalCheckFailed"} for each in held]
                 raise refused("TransactionCanceledException", "TransactWriteItems", CancellationReasons=reasons)
             for kind, write in writes:
+                pk, sk = _of(kind, write)
                 if kind == "Put":
-                    self.items[_of(kind, write)] = write["Item"]
-                elif kind == "Delete":
-                    self.items.pop(_of(kind, write), None)
+                    self.items[pk, sk] = write["Item"]
+                    self.sorted_by.setdefault(pk, set()).add(sk)
+                elif kind == "Delete" and self.items.pop((pk, sk), None):
+                    self.sorted_by[pk].discard(sk)
         return {}
 
 

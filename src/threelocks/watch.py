@@ -6,14 +6,14 @@ or sends a report. `Watch` adds the reading. Neither knows AWS; the clock, the i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from threelocks import incident
-from threelocks.alert import Mail, compose, short_mail
+from threelocks.alert import AT_ONCE, Mail, Told, compose, likeness, short_mail, together
 from threelocks.contract import Contract, Party
 from threelocks.finding import Cause, Share, Verdict
 from threelocks.judge import judge
@@ -91,20 +91,66 @@ class Desk:
     def moment(self) -> Moment:
         return Moment(self.now(), self.new_id, self.claim, self.times)
 
-    def hear(self, sender: str, report: Report, *, sent_at: datetime) -> Share:
+    def hear(self, sender: str, report: Report, *, sent_at: datetime, waiting: list[Filled] | None = None) -> Share:
         """Believe a report, store it, and announce what it changes.
 
         `sender` and `sent_at` are the envelope's `account` and `time`. A stale or repeated report changes nothing, but
         a slot that is still waiting is announced. Raises RefusedReportError when it must not be believed, ConflictError
         after too many lost races, UndeliveredError when the mail could not be sent.
+
+        What it fills is put with `waiting`, where that is given, for the caller to `tell`.
         """
         contract, state, filled = self._accept(sender, report, sent_at)
         share = incident.merge(contract, state)
-        steps: list[Callable[[], object]] = [lambda: self._announce(contract.name, filled)]
-        if self.waits(contract, state, filled):
-            steps.append(lambda: self.arm(contract.name))
-        _deliver(share, steps)
+        _deliver(share, self.telling(contract, state, filled, waiting))
         return share
+
+    def telling(
+        self, contract: Contract, state: State, filled: Slot | None, waiting: list[Filled] | None
+    ) -> list[Callable[[], object]]:
+        """The steps that are left: to announce, and to look again later; none when both wait."""
+        if waiting is not None and filled is not None:
+            waiting.append(Filled(contract.name, filled))
+            return []
+        armed = [lambda: self.arm(contract.name)] if self.waits(contract, state, filled) else []
+        return [lambda: self._announce(contract.name, filled), *armed]
+
+    def tell(self, waiting: Sequence[Filled]) -> dict[str, Exception]:
+        """Send what has been filled: those that one cause made, and that read alike, in one mail. Answers what failed,
+        by contract; each slot is then free for the next try, with its id.
+        """
+        failures: dict[str, Exception] = {}
+        alike: dict[object, list[Told]] = {}
+        for name, slot in waiting:
+            with _noting(failures, [name]):
+                taken = self._take(name, slot)
+                if taken is not None:
+                    contract, held = taken
+                    mail = self._mail(contract, held)
+                    alike.setdefault(likeness(held, mail), []).append((contract, held, mail))
+        for rows in alike.values():
+            for start in range(0, len(rows), AT_ONCE):
+                self._tell(rows[start : start + AT_ONCE], failures)
+        for name, _ in waiting:
+            with _noting(failures, [name]):
+                self.arm(name)
+        return failures
+
+    def _tell(self, rows: Sequence[Told], failures: dict[str, Exception]) -> None:
+        """INVARIANT: every slot of the rows is ours; each is emptied only when a mail that has its id was sent."""
+        is_sent = len(rows) > 1 and self._send_together(rows)
+        for contract, slot, _ in rows:
+            name = contract.name
+            with _noting(failures, [name]):
+                self._announce(name, self._change_slot(name, slot, self._told) if is_sent else slot)
+
+    def _send_together(self, rows: Sequence[Told]) -> bool:
+        """False when it could not be sent: then each must be by itself, which tells what is wrong with which."""
+        with suppress(Exception):
+            mail = together(rows)
+            self.mailer.send(mail.subject, mail.body, mail.attributes)
+            return True
+        return False
 
     def answer(self, sender: str, request: ReportRequest) -> bool:
         """Take up a party's request for a fresh report: ask for a check, whose report is the answer. False when the
@@ -253,20 +299,27 @@ class Desk:
         )
 
     def _send(self, contract: Contract, slot: Slot) -> None:
-        """The mail, or a short one in its place when it cannot be composed, is refused, or failed too often."""
-        short = short_mail(contract, slot, account=self.account, recheck=self.recheck)
-        try:
-            mail = self.compose(contract, slot, account=self.account, recheck=self.recheck)
-        except Exception:  # noqa: BLE001 - whatever a strange policy does to our text, people must be told
-            mail = short
-        if slot.failures >= PATIENCE:
-            mail = short
+        """The mail, or a short one in its place when it is refused."""
+        mail = self._mail(contract, slot)
         try:
             self.mailer.send(mail.subject, mail.body, mail.attributes)
         except RefusedMailError:
-            if mail is short:
+            short = self._short(contract, slot)
+            if mail == short:
                 raise
             self.mailer.send(short.subject, short.body, short.attributes)
+
+    def _mail(self, contract: Contract, slot: Slot) -> Mail:
+        """The mail, or a short one in its place when it cannot be composed, or failed too often."""
+        if slot.failures >= PATIENCE:
+            return self._short(contract, slot)
+        try:
+            return self.compose(contract, slot, account=self.account, recheck=self.recheck)
+        except Exception:  # noqa: BLE001 - whatever a strange policy does to our text, people must be told
+            return self._short(contract, slot)
+
+    def _short(self, contract: Contract, slot: Slot) -> Mail:
+        return short_mail(contract, slot, account=self.account, recheck=self.recheck)
 
 
 def _reported(report: Report, state: State) -> Cause:
@@ -277,6 +330,13 @@ def _reported(report: Report, state: State) -> Cause:
 def _is_ours(slot: Slot | None, held: Slot | None) -> bool:
     """The same announcement under the same claim: another one's claim ends at another time."""
     return bool(slot and held and (slot.id, slot.claimed_until) == (held.id, held.claimed_until))
+
+
+class Filled(NamedTuple):
+    """An announcement that a check or a report has filled, and that waits for others of the same cause."""
+
+    name: str
+    slot: Slot
 
 
 class _Written:
@@ -303,6 +363,15 @@ def _released(now: datetime) -> Callable[[Contract, State], State]:
         return replace(state, slot=replace(state.slot, claimed_until=now, failures=state.slot.failures + 1))
 
     return release
+
+
+@contextmanager
+def _noting(failures: dict[str, Exception], names: Iterable[str]) -> Iterator[None]:
+    """Whatever fails inside is noted for these contracts, and stops no other."""
+    try:
+        yield
+    except Exception as failure:  # noqa: BLE001 - the caller raises or reports it
+        failures.update(dict.fromkeys(names, failure))
 
 
 def _deliver(share: Share, steps: list[Callable[[], object]]) -> None:
@@ -336,7 +405,15 @@ class Watch:
     reporter: Reporter
     judge: Judge = judge
 
-    def check(self, name: str, cause: Cause, *, last_try: bool = True, first_try: bool = False) -> Share:
+    def check(
+        self,
+        name: str,
+        cause: Cause,
+        *,
+        last_try: bool = True,
+        first_try: bool = False,
+        waiting: list[Filled] | None = None,
+    ) -> Share:
         """Read the locks that this account holds, judge, record, announce, and report to the other parties.
 
         The report goes out when its content differs from the one last sent, and always when the cause is a sweep (its
@@ -347,6 +424,9 @@ class Watch:
         With `first_try` True, a change that the recorded observation saw already is done, without reading a lock or
         writing anything. Who comes again may have died half-way, and is never done so.
 
+        An announcement that the check fills is put with `waiting`, where that is given, for the caller to have the desk
+        `tell` it: one change that moves many contracts is then one mail.
+
         Raises UnknownContractError, TransientError, ConflictError after too many lost races, and UndeliveredError
         (which has the share) when the verdict is recorded but a mail or report failed: everything else was tried.
         """
@@ -355,15 +435,13 @@ class Watch:
             return recorded
         contract, state, filled, report, depends = recorded
         share = incident.merge(contract, state)
-        steps: list[Callable[[], object]] = [lambda: self.desk._announce(name, filled)]  # noqa: SLF001 - one module
+        steps = self.desk.telling(contract, state, filled, waiting)
         if report:
             steps.append(lambda: self._report(contract, report))
         if depends is not None:
             steps.append(lambda: self._depend(contract, depends))
         if cause.kind == "recheck":
             steps.append(lambda: self._ask(contract))
-        if self.desk.waits(contract, state, filled):
-            steps.append(lambda: self.desk.arm(name))
         _deliver(share, steps)
         return share
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -55,6 +56,18 @@ def test_a_mail_arrives_with_subject_body_and_attributes(clients: Clients, topic
     ((_, body, subject, attributes, _),) = _sent(topic)
     assert (subject, body) == ("BROKEN: bi-curated-read", "Why: …")
     assert attributes == {"standing": {"Type": "String", "Value": "BROKEN"}}
+
+
+def test_a_list_of_names_is_one_to_sns_so_that_filters_match_each(clients: Clients, topic: str) -> None:
+    queue = clients.client("sqs", REGION).create_queue(QueueName="subscriber")["QueueUrl"]
+    arn = f"arn:aws:sqs:{REGION}:{DEFAULT_ACCOUNT_ID}:subscriber"
+    wanted = {"FilterPolicy": '{"contract": ["two"]}'}
+    sns = clients.client("sns", REGION)
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn, Attributes=wanted)
+    for names in ('["one","two"]', '["one","three"]', "two", "one"):
+        SnsMailer(clients, topic).send(names, "body", {"contract": names})
+    got = clients.client("sqs", REGION).receive_message(QueueUrl=queue, MaxNumberOfMessages=10)["Messages"]
+    assert sorted(json.loads(message["Body"])["Subject"] for message in got) == ['["one","two"]', "two"]
 
 
 @pytest.mark.parametrize(

@@ -261,7 +261,7 @@ def test_only_the_last_receive_is_the_last_try(app: FakeApp, receives: int, last
     class Throttled:
         desk = app.desk
 
-        def check(self, name: str, cause: Cause, *, last_try: bool, first_try: bool) -> None:
+        def check(self, name: str, cause: Cause, *, last_try: bool, first_try: bool, waiting: Any) -> None:
             seen.append(last_try)
             raise TransientError(name, ())
 

@@ -53,7 +53,7 @@ class SnsMailer:
         """Publish; raises RefusedMailError when SNS refuses what we say, and botocore's ClientError or BotoCoreError
         on any other failure."""
         # SNS refuses an attribute without a value.
-        told = {name: {"DataType": "String", "StringValue": value} for name, value in attributes.items() if value}
+        told = {name: _attribute(value) for name, value in attributes.items() if value}
         sns = self.clients.client("sns", Arn.parse(self.topic).region)
         try:
             sns.publish(
@@ -66,6 +66,14 @@ class SnsMailer:
             if error.response.get("Error", {}).get("Code") in _REFUSALS:
                 raise RefusedMailError(f"SNS refuses the mail `{_subject(subject)}`: {error}") from error
             raise
+
+
+def _attribute(value: str) -> dict[str, str]:
+    """A JSON array, which no single value of ours looks like, is one to SNS too: filter policies match each member.
+
+    https://docs.aws.amazon.com/sns/latest/dg/sns-message-attributes.html
+    """
+    return {"DataType": "String.Array" if value.startswith("[") else "String", "StringValue": value}
 
 
 def _subject(text: str) -> str:

@@ -17,8 +17,8 @@ from threelocks.events import BadEventError, NoChange
 from threelocks.finding import Cause
 from threelocks.handlers.app import App, TimeLeft, no_limit, process_app
 from threelocks.handlers.batch import BadRequestError, Message, failed, messages, read_request, requests
-from threelocks.handlers.shared import Shift
-from threelocks.watch import TransientError, UndeliveredError, UnknownContractError
+from threelocks.handlers.shared import Shift, tell
+from threelocks.watch import Filled, TransientError, UndeliveredError, UnknownContractError
 
 RESERVE = 15.0  # seconds; no check is begun with less time left, lest the whole batch be cut off and judged again
 HERE = 100  # checks in one invocation: what its time is enough for, with a wide margin
@@ -69,10 +69,12 @@ def handle(app: App, event: Any, time_left: TimeLeft = no_limit) -> dict[str, An
             kept.append(message.id)
     checks = list(_collapse(wanted))
     kept += _hand_on(app, checks[HERE:])
+    waiting: list[Filled] = []
     for check in checks[:HERE]:
-        if time_left() < RESERVE or not _checked(app, shift, check):
+        if time_left() < RESERVE or not _checked(app, shift, check, waiting):
             kept += [message.id for message in check.messages]
-    return failed(kept)
+    untold = tell(app, waiting)
+    return failed([*kept, *(message.id for check in checks if check.contract in untold for message in check.messages)])
 
 
 def _wanted(app: App, shift: Shift, message: Message) -> Iterable[Wanted]:
@@ -128,12 +130,18 @@ def _collapse(wanted: Iterable[Wanted]) -> Iterator[Check]:
         yield Check(contract, newest.cause, tuple({one.message.id: one.message for one in group}.values()))
 
 
-def _checked(app: App, shift: Shift, check: Check) -> bool:
+def _checked(app: App, shift: Shift, check: Check, waiting: list[Filled]) -> bool:
     """Run a check; False when its messages must come again."""
     log = app.telemetry.log
     try:
         watch = shift.watch_for(check.cause.kind)
-        share = watch.check(check.contract, check.cause, last_try=check.is_last_try, first_try=check.is_first_try)
+        share = watch.check(
+            check.contract,
+            check.cause,
+            last_try=check.is_last_try,
+            first_try=check.is_first_try,
+            waiting=waiting,
+        )
     except UnknownContractError:
         log.info("the contract was removed meanwhile", contract=check.contract)
         return True

@@ -6,14 +6,19 @@ contracts is new enough for all of them.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from threelocks.contract import Contract
 from threelocks.finding import Cause, Share
 from threelocks.ports import ConflictError, Store
 from threelocks.state import Standing, State
-from threelocks.watch import ALWAYS_REPORT, Watch
+from threelocks.watch import ALWAYS_REPORT, Filled, Watch
+
+if TYPE_CHECKING:
+    from threelocks.handlers.app import App
 
 
 @dataclass(frozen=True)
@@ -81,3 +86,11 @@ class Shift:
     def watch_for(self, kind: str) -> Watch:
         """For a cause of that kind: sweeps and re-checks look at everything."""
         return self.thorough if kind in ALWAYS_REPORT else self.watch
+
+
+def tell(app: App, waiting: Sequence[Filled]) -> Mapping[str, Exception]:
+    """Send what the checks or reports of a batch have filled, one mail for one cause; what failed, by contract."""
+    failures = app.desk.tell(waiting) if waiting else {}
+    for name, failure in failures.items():
+        app.telemetry.log.warning("people could not be told", contract=name, exc_info=failure)
+    return failures
