@@ -762,6 +762,10 @@ class Storm:
                 account.terms = terms
                 self.post(Message(self.time, account.number, "check", Cause("apply", self.time)), ours=False)
         self.drain()
+        if calm:
+            self.pass_time()
+            self.change(self.dice.choice(list(self.sources)))  # alone, so that no other check finds it
+            self.drain()
         # Where nothing was lost and nobody had died, no sweep is needed to know the truth.
         if calm and not was_down and not self.is_set_back and self.episodes > 1:
             self.compare(sweeps=0)
