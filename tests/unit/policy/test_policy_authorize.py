@@ -351,3 +351,32 @@ def test_notresource_with_a_variable_is_settled_where_the_variable_has_a_value()
     assert says(statement, ask(user()), Layer.IDENTITY_POLICY) is YES
     assert says(statement, ask(role()), Layer.IDENTITY_POLICY) is MAYBE
     assert says(statement, ask(user(), resource="arn:aws:s3:::other/ana/x"), Layer.IDENTITY_POLICY) is NO
+
+
+@pytest.mark.parametrize(
+    ("statements", "outcome"),
+    [
+        ((allow(Principal="*"),), ALLOWED),
+        ((), IMPLICIT),
+        ((allow(Principal="*"), deny(Principal="*")), EXPLICIT),
+        ((allow(Principal="*"), deny(Principal="*", Condition={"StringRhymes": {"a": "b"}})), UNKNOWN),
+        ((allow(Principal="*", Condition={"StringRhymes": {"a": "b"}}),), UNKNOWN),
+    ],
+)
+def test_every_decision_tells_what_each_layer_said_and_which_keys_were_lacking(
+    statements: tuple[dict[str, Any], ...], outcome: Outcome
+) -> None:
+    asking = allow("s3:PutObject", Principal="*", Condition={"Bool": {"aws:MultiFactorAuthPresent": "true"}})
+    decision = across(resource=(document(*statements, asking),))
+    assert decision.outcome is outcome
+    assert [answer.layer for answer in decision.layers] == [Layer.IDENTITY_POLICY, Layer.RESOURCE_POLICY]
+    assert "aws:multifactorauthpresent" in decision.lacking
+
+
+def test_a_denial_names_every_statement_that_denies() -> None:
+    decision = across(
+        resource=(document(allow(Principal="*"), deny(Sid="A", Principal="*"), deny(Sid="B", Principal="*")),)
+    )
+    assert [statement.sid for statement in decision.statements] == ["A", "B"]
+    allowed = across(resource=(document(allow(Sid="C", Principal="*"), allow(Sid="D", Principal="*")),))
+    assert [statement.sid for statement in allowed.statements] == [None, "C", "D"]
