@@ -42,6 +42,7 @@ Check = Callable[[str, Cause], Share]
 # How long who claimed a diagnosis may take: longer than the function's timeout, shorter than its queue's visibility.
 LEASE = timedelta(minutes=2)
 WINDOW = timedelta(hours=1)  # one diagnosis of a contract and signature
+AGAIN = timedelta(minutes=5)  # where it could not be told: a partner's report may tell soon
 SHOWN_FOR = timedelta(days=1)  # in the answer of a re-check
 TOLD_FOR = timedelta(days=90)  # an incident's diagnosis is not mailed again
 
@@ -90,7 +91,8 @@ class Inquiry:
         except Exception:
             self.ledger.keep(contract.name, claim, until=now, expires=now)
             raise
-        self.ledger.keep(contract.name, claim, until=now + WINDOW, expires=now + SHOWN_FOR, body=encode(answer))
+        window = AGAIN if share and answer.sure is Sure.CANNOT_TELL else WINDOW
+        self.ledger.keep(contract.name, claim, until=now + window, expires=now + SHOWN_FOR, body=encode(answer))
         return answer
 
     def by_hand(self, value: Any, only: str | None = None) -> ByHand:

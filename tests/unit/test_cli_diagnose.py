@@ -98,7 +98,8 @@ def test_a_snapshot_tells_what_the_records_leave_open(
         policy["Statement"] = [row for row in policy["Statement"] if row["Sid"] != "BiReadsObjects"]
         snapshot["owner"]["GetBucketPolicy"]["Policy"] = json.dumps(policy)
     arguments = ["--contract", CONTRACT_FILE, "--snapshot", write(snapshot, "share.json")]
-    assert cli.main(["diagnose", write(s3_denied(CONTRACT, view="consumer")), *arguments]) == expected
+    record = s3_denied(CONTRACT, view="consumer", eventTime="2026-11-20T09:00:00Z")
+    assert cli.main(["diagnose", write(record), *arguments]) == expected
     said = capsys.readouterr().out
     assert ("contradicts the records" in said) is allowed
     assert ("refused by the bucket policy in data-platform (111111111111): certain" in said) is not allowed

@@ -653,6 +653,22 @@ def test_a_diagnosis_of_many_requests_counts_them_and_names_the_last_records() -
 # --- incidents: the record's time is not the judgement's ---
 
 
+def test_a_report_that_is_older_than_the_request_contradicts_nothing() -> None:
+    """Its holder may have shut the lock since, and its report of that be on its way."""
+    old = share()
+    old = replace(
+        old,
+        locks=tuple(
+            replace(state, as_of=AT - timedelta(minutes=30)) if state.lock is IDENTITY else state for state in old.locks
+        ),
+    )
+    bare = told([s3_denied(CONTRACT)], old)
+    assert (bare.sure, bare.judgement, bare.locks) == (CANNOT_TELL, UNDECIDED, ())
+    assert "the identity policy in bi-team (222222222222) was last reported before the request" in bare.sentence
+    named = told([decrypt_denied(CONTRACT, because=NO_IDENTITY)], old)
+    assert (named.sure, named.judgement, named.locks) == (CERTAIN, UNDECIDED, (IDENTITY,))
+
+
 def incident(account: str, opened: int, closed: int | None = None) -> Incident:
     """Minutes after the refused read."""
     return Incident(
@@ -791,6 +807,19 @@ def test_each_decrypt_goes_to_the_nearest_read_of_its_object_and_to_one_only() -
     ]
 
 
+def test_a_flood_of_reads_in_one_second_is_put_together_one_by_one() -> None:
+    """Nearest first, and without looking at each pair."""
+    number = 2000
+    bucket_key = {"encryptionContext": {"aws:s3:arn": CONTRACT.bucket_arn}}
+    reads = [
+        s3_denied(CONTRACT, view="consumer", key=f"k{n}", eventID=f"s{n}", sharedEventID=f"x{n}") for n in range(number)
+    ]
+    decrypts = [decrypt_denied(CONTRACT, requestParameters=bucket_key, eventID=f"k{n}") for n in range(number)]
+    found = attempts(map(denial, [*reads, *decrypts]))
+    assert len(found) == number
+    assert all(len(attempt.denials) == 2 for attempt in found)
+
+
 # --- what is no refused read ---
 
 
@@ -898,3 +927,10 @@ def test_prefixes_bound_what_is_agreed() -> None:
     inside = s3_denied(contract, key="finance/a")
     (attempt,) = attempts([denial(inside)])
     assert signature_of(Known(contract), attempt) != NOT_AGREED
+
+
+def test_a_lock_that_was_shut_before_the_request_explains_it_only_likely() -> None:
+    old = share(NO_ALLOW)
+    old = replace(old, locks=tuple(replace(state, as_of=AT - timedelta(minutes=30)) for state in old.locks))
+    assert told([s3_denied(CONTRACT)], old).sure is LIKELY
+    assert told([s3_denied(CONTRACT)], share(NO_ALLOW)).sure is CERTAIN

@@ -162,6 +162,19 @@ def test_after_the_window_it_is_looked_at_again_and_not_mailed_again_for_the_sam
     assert len(owner.diagnoses()) == 1
 
 
+def test_what_cannot_be_told_is_looked_at_again_sooner(owner: App) -> None:
+    on_denied.handle(owner, batch(s3_denied(CONTRACT)))
+    checked = owner.observed
+    owner.account.scene.clock.time += timedelta(minutes=4)
+    on_denied.handle(owner, batch(later(s3_denied(CONTRACT), 1)))
+    assert owner.observed == checked
+    owner.account.scene.clock.time += timedelta(minutes=2)
+    owner.account.scene.findings = (NO_ALLOW,)
+    now = f"{owner.account.scene.clock.time:%Y-%m-%dT%H:%M:%SZ}"
+    on_denied.handle(owner, batch(later(s3_denied(CONTRACT), 2) | {"eventTime": now}))
+    assert len(owner.diagnoses()) == 1
+
+
 def test_another_signature_is_a_diagnosis_of_its_own(owner: App) -> None:
     owner.account.scene.findings = (NO_ALLOW,)
     on_denied.handle(owner, batch(s3_denied(CONTRACT), later(listing_denied(CONTRACT), 1)))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -43,16 +44,16 @@ def attempts(denials: Iterable[Denial]) -> tuple[Attempt, ...]:
     copies = [Attempt(tuple(group)) for group in _copies(ordered)]
     of_s3 = [one for one in copies if one.of_s3]
     of_kms = [one for one in copies if not one.of_s3]
-    joined = {id(one): [one] for one in of_s3}
+    waiting = _waiting(of_s3)
+    decrypts: dict[int, Attempt] = {}  # the read, by its identity -> the Decrypt that S3 asked for
     alone = []
-    by_caller = _by_caller(of_s3)
     for decrypt in of_kms:
-        partner = _partner(decrypt, by_caller, joined)
-        if partner is None:
+        read = _read_of(decrypt, waiting, decrypts)
+        if read is None:
             alone.append(decrypt)
         else:
-            joined[id(partner)].append(decrypt)
-    whole = [Attempt(tuple(denial for one in group for denial in one.denials)) for group in joined.values()]
+            decrypts[id(read)] = decrypt
+    whole = [Attempt(one.denials + (decrypts[id(one)].denials if id(one) in decrypts else ())) for one in of_s3]
     return tuple(sorted([*whole, *alone], key=lambda one: (one.at, one.first.event_id)))
 
 
@@ -68,47 +69,67 @@ def _copies(denials: Iterable[Denial]) -> Iterable[list[Denial]]:
     return groups.values()
 
 
-Session = tuple[str, str]
+Sought = tuple[str, str, str, str | None]
+"""Caller, session, bucket and object, as far as a record of a Decrypt names them."""
 
 
-def _sessions(denial: Denial) -> Iterator[Session]:
+def _callers(denial: Denial) -> Iterator[str]:
     """What a caller goes by: the owner's copy has only the unique id, others may have only the name."""
     caller = denial.caller
-    for name in (caller.unique_id, f"{caller.account}/{caller.role_name}" if caller.role_name else ""):
-        if name:
-            yield (name, caller.session)
+    if caller.unique_id:
+        yield caller.unique_id
+    if caller.role_name:
+        yield f"{caller.account}/{caller.role_name}"
 
 
-def _by_caller(ordered: Sequence[Attempt]) -> Mapping[Session, list[Attempt]]:
-    groups: dict[Session, list[Attempt]] = {}
-    for one in ordered:
-        for session in dict.fromkeys(name for denial in one.denials for name in _sessions(denial)):
-            groups.setdefault(session, []).append(one)
-    return groups
+class _Line:
+    """Reads of one kind in the order of time, of which the nearest that is still free is wanted.
+
+    Who is taken is skipped for good: a flood of refusals in one second must not cost its square.
+    """
+
+    def __init__(self) -> None:
+        self.reads: list[Attempt] = []
+        self._after: dict[int, int] = {}
+        self._before: dict[int, int] = {}
+
+    def nearest(self, at: datetime, taken: Mapping[int, Attempt]) -> Attempt | None:
+        start = bisect_left(self.reads, at, key=lambda one: one.at)
+        found = (self._free(start, 1, self._after, taken), self._free(start - 1, -1, self._before, taken))
+        near = [one for one in found if one and abs(one.at - at) <= TOGETHER]
+        return min(near, key=lambda one: abs(one.at - at), default=None)
+
+    def _free(self, place: int, step: int, onward: dict[int, int], taken: Mapping[int, Attempt]) -> Attempt | None:
+        """The first free read from a place on; the way there is remembered, shortened."""
+        way = []
+        while 0 <= place < len(self.reads) and id(self.reads[place]) in taken:
+            way.append(place)
+            place = onward.get(place, place + step)
+        onward.update(dict.fromkeys(way, place))
+        return self.reads[place] if 0 <= place < len(self.reads) else None
 
 
-def _partner(
-    decrypt: Attempt, by_caller: Mapping[Session, list[Attempt]], joined: Mapping[int, list[Attempt]]
-) -> Attempt | None:
+def _waiting(reads: Iterable[Attempt]) -> Mapping[Sought, _Line]:
+    """Reads of objects, in the order of time, by all that a Decrypt may name: the object or, under S3 Bucket Keys, the
+    bucket; on denial perhaps neither."""
+    lines: dict[Sought, _Line] = defaultdict(_Line)
+    for one in reads:
+        first = one.first
+        if first.action == "s3:ListBucket":
+            continue
+        callers = dict.fromkeys(name for denial in one.denials for name in _callers(denial))
+        for caller in callers:
+            for bucket, key in ((first.bucket, first.object_key), (first.bucket, None), ("", None)):
+                lines[caller, first.caller.session, bucket, key].reads.append(one)
+    return lines
+
+
+def _read_of(decrypt: Attempt, waiting: Mapping[Sought, _Line], taken: Mapping[int, Attempt]) -> Attempt | None:
     """The read for which S3 asked KMS: by the same session, of the same object, nearest in time, and not taken yet."""
-    if not decrypt.first.for_s3:
+    first = decrypt.first
+    if not first.for_s3:
         return None
-    candidates = [one for session in _sessions(decrypt.first) for one in _near(by_caller.get(session, []), decrypt.at)]
-    fitting = [one for one in candidates if len(joined[id(one)]) == 1 and _same_object(one, decrypt.first)]
-    return min(fitting, key=lambda one: abs(one.at - decrypt.at), default=None)
-
-
-def _near(ordered: Sequence[Attempt], at: datetime) -> Sequence[Attempt]:
-    start = bisect_left(ordered, at - TOGETHER, key=lambda one: one.at)
-    end = bisect_left(ordered, at + TOGETHER, key=lambda one: one.at)
-    return [one for one in ordered[start : end + 1] if abs(one.at - at) <= TOGETHER]
-
-
-def _same_object(attempt: Attempt, decrypt: Denial) -> bool:
-    """A Decrypt names the object or, under S3 Bucket Keys, the bucket; on denial perhaps neither."""
-    read = attempt.of_s3
-    if read is None or read.action == "s3:ListBucket":
-        return False
-    if decrypt.bucket and decrypt.bucket != read.bucket:
-        return False
-    return decrypt.object_key is None or decrypt.object_key == read.object_key
+    sought = ((caller, first.caller.session, first.bucket, first.object_key) for caller in _callers(first))
+    lines = [waiting[name] for name in sought if name in waiting]
+    found = [one for line in lines if (one := line.nearest(decrypt.at, taken))]
+    return min(found, key=lambda one: abs(one.at - decrypt.at), default=None)

@@ -10,7 +10,16 @@ from enum import StrEnum
 from threelocks.contract import Contract
 from threelocks.diagnose.attempts import Attempt
 from threelocks.diagnose.concern import Match, agreed, is_agreed
-from threelocks.diagnose.known import Known, State, all_findings, codes_of, mended_incident, state_of, too_early
+from threelocks.diagnose.known import (
+    Known,
+    State,
+    all_findings,
+    codes_of,
+    is_fresh,
+    mended_incident,
+    state_of,
+    too_early,
+)
 from threelocks.diagnose.signatures import Reading, Suspect, interpret
 from threelocks.diagnose.words import (
     account_of,
@@ -174,7 +183,9 @@ def _unjudged(known: Known | None, attempt: Attempt, reading: Reading) -> _Answe
 
 
 def _compared(known: Known, share: Share, attempt: Attempt, reading: Reading) -> _Answer:
-    states = {suspect: state_of(known, share, suspect, reading.action) for suspect in reading.signature.suspects}
+    states = {
+        suspect: state_of(known, share, suspect, reading.action, attempt.at) for suspect in reading.signature.suspects
+    }
     shows = f"record {id_of(reading.by)} {reading.signature.shows}"
     evidence = (
         *limits(reading),
@@ -203,8 +214,9 @@ def _decide_named(known: Known, attempt: Attempt, case: _Case) -> _Answer:
     if state is State.SHUT:
         text = f"{is_refused}: certain, since {case.shows}, and the live judgement agrees ({codes_of(case.findings)})"
         return _Answer(text, Sure.CERTAIN, Judgement.AGREES, (suspect,), case.evidence)
-    if state is State.UNKNOWN:
-        text = f"{is_refused}: certain, since {case.shows}; the live judgement does not know it"
+    if state is not State.OPEN:
+        older = "is older than the request" if state is State.BEFORE else "does not know it"
+        text = f"{is_refused}: certain, since {case.shows}; the live judgement {older}"
         return _Answer(text, Sure.CERTAIN, Judgement.CANNOT_TELL, (suspect,), case.evidence)
     mended = mended_incident(known, attempt, suspect)
     if mended:
@@ -238,7 +250,8 @@ def _decide_among(known: Known, attempt: Attempt, case: _Case) -> _Answer:
         )
         return _Answer(text, Sure.CANNOT_TELL, Judgement.CANNOT_TELL, (), case.evidence)
     codes = codes_of(case.findings)
-    surely = len(shut) == 1 and not unknown and not _PARTIAL & {finding.code for finding in case.findings}
+    one_whole_lock = len(shut) == 1 and not unknown and not _PARTIAL & {finding.code for finding in case.findings}
+    surely = one_whole_lock and is_fresh(known, shut[0], attempt.at)
     sure = Sure.CERTAIN if surely else Sure.LIKELY
     only = "only that" if len(shut) == 1 and not unknown else ("that" if len(shut) == 1 else "each of them")
     text = f"{reader} is refused by {which}: {sure}, since {agrees} {only} shut ({codes})"
@@ -247,8 +260,9 @@ def _decide_among(known: Known, attempt: Attempt, case: _Case) -> _Answer:
 
 def _none_shut(known: Known, attempt: Attempt, case: _Case) -> _Answer:
     reader, unknown = reader_of(known, attempt), case.those(State.UNKNOWN)
+    before = case.those(State.BEFORE)
     mended = {suspect: past for suspect in case.states if (past := mended_incident(known, attempt, suspect))}
-    if len(mended) == 1 and not unknown:
+    if len(mended) == 1 and not unknown and not before:
         ((suspect, past),) = mended.items()
         text = (
             f"{reader} was refused by {names_of(known, attempt, (suspect,))}: likely, since {case.shows}, and of these "
@@ -259,6 +273,12 @@ def _none_shut(known: Known, attempt: Attempt, case: _Case) -> _Answer:
         text = (
             f"it cannot be told which lock refuses {reader}: {case.shows}, and the live judgement does not know "
             f"{names_of(known, attempt, unknown)}"
+        )
+        return _Answer(text, Sure.CANNOT_TELL, Judgement.CANNOT_TELL, (), case.evidence)
+    if before:
+        text = (
+            f"it cannot be told which lock refuses {reader}: {case.shows}, and none is judged shut, but "
+            f"{names_of(known, attempt, before)} was last reported before the request"
         )
         return _Answer(text, Sure.CANNOT_TELL, Judgement.CANNOT_TELL, (), case.evidence)
     text = (

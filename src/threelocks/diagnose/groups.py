@@ -75,7 +75,9 @@ def by_contract(
     groups: dict[tuple[str, str], tuple[Contract, Match, list[Attempt]]] = {}
     for attempt in attempts:
         for contract in contracts(attempt):
-            match = concerns(contract, attempt, role_id(contract))
+            match = concerns(contract, attempt)
+            if match is Match.UNSURE:  # the role's id costs a look-up
+                match = concerns(contract, attempt, role_id(contract))
             if match is not Match.NO:
                 signature = signature_of(Known(contract), attempt, match)
                 groups.setdefault((contract.name, signature), (contract, match, []))[2].append(attempt)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from threelocks.contract import Contract
@@ -29,16 +29,26 @@ class Known:
 class State(StrEnum):
     SHUT = "shut"
     OPEN = "open"
+    BEFORE = "open before the request"  # as its holder reported then: it may have been changed since
     UNKNOWN = "not known"
 
 
-def state_of(known: Known, share: Share, suspect: Suspect, action: str) -> State:
+def state_of(known: Known, share: Share, suspect: Suspect, action: str, at: datetime) -> State:
+    """How a suspect stood for a request at that time, as far as is known."""
     if findings_of(share, suspect, action):
         return State.SHUT
     if suspect.lock is Lock.CEILING:
         return State.UNKNOWN  # open only where it was watched, which a share does not say
     state = _lock_state(known, share, suspect)
-    return State.UNKNOWN if state is None or Kind.UNREAD in state.kinds else State.OPEN
+    if state is None or Kind.UNREAD in state.kinds:
+        return State.UNKNOWN
+    return State.OPEN if state.as_of >= at else State.BEFORE
+
+
+def is_fresh(known: Known, suspect: Suspect, at: datetime) -> bool:
+    """Whether the suspect's lock was looked at after that time."""
+    state = _lock_state(known, known.share, suspect) if known.share else None
+    return state is not None and state.as_of >= at
 
 
 def _lock_state(known: Known, share: Share, suspect: Suspect) -> LockState | None:
