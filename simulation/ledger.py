@@ -40,9 +40,9 @@ class Table:
 
     def batch_get_item(self, *, RequestItems: dict[str, Any]) -> dict[str, Any]:  # noqa: N803
         ((name, asked),) = RequestItems.items()
-        wanted = asked["ProjectionExpression"].split(", ")
+        wanted = asked["ProjectionExpression"].split(", ") if "ProjectionExpression" in asked else None
         found = [self.items[_key(key)] for key in asked["Keys"] if _key(key) in self.items]
-        rows = [{name: item[name] for name in wanted if name in item} for item in found]
+        rows = [{name: value for name, value in item.items() if wanted is None or name in wanted} for item in found]
         return {"Responses": {name: rows}, "UnprocessedKeys": {}}
 
     def query(self, *, ExpressionAttributeValues: Item, **_: Any) -> dict[str, Any]:  # noqa: N803
@@ -61,7 +61,7 @@ class Table:
                 if kind == "Put":
                     self.items[pk, sk] = write["Item"]
                     self.sorted_by.setdefault(pk, set()).add(sk)
-                elif kind == "Delete" and self.items.pop((pk, sk), None):
+                elif kind == "Delete" and self.items.pop((pk, sk), None) is not None:
                     self.sorted_by[pk].discard(sk)
         return {}
 

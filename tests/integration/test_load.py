@@ -86,8 +86,21 @@ def test_a_sweep_finds_every_contract_and_sends_every_report() -> None:
 
 def test_the_list_of_contracts_is_read_in_bulk() -> None:
     site = at_work(owner_of(Fleet(120, 20, 2, 60)))
+    assert len(list(site.app.directory.listings())) == 120
+    assert site.ledger.calls == {"dynamodb:query": 1, "dynamodb:batch_get_item": 3}
+
+
+@pytest.mark.parametrize("each", [2, 10])
+def test_what_a_check_asks_of_the_table_does_not_grow_with_its_neighbours(each: int) -> None:
+    site = at_work(owner_of(Fleet(24 * each, 24, 1, 24)))
     site.sweep()
-    assert site.ledger.calls["dynamodb:batch_get_item"] == 3
+    site.ledger.calls.clear()
+    site.batches.clear()
+    site.clock.advance(3600)
+    site.sweep()
+    asked = Counter({call: number for call, number in site.ledger.calls.items() if call.startswith("dynamodb:")})
+    assert asked["dynamodb:get_item"] == 3 * 24 * each + len(site.batches)
+    assert asked["dynamodb:transact_write_items"] == 24 * each
 
 
 @pytest.mark.parametrize("events", [25, 100, 400])

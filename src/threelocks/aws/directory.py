@@ -12,16 +12,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from threelocks.aws import bulk
 from threelocks.aws.session import ClientSource
 from threelocks.ports import Listing
 
-# https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html: 100 items, two for a contract
-CONTRACTS_AT_ONCE = 50
-TRIES = 6
-
-
-class OverloadedError(Exception):
-    """DynamoDB left keys unread at every try."""
+CONTRACTS_AT_ONCE = bulk.KEYS_AT_ONCE // 2  # terms and state of each
+_ONLY = "pk, sk, resources, checked"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +30,7 @@ class DynamoDirectory:
     sleep: Callable[[float], object] = time.sleep
 
     def listings(self) -> Iterator[Listing]:
-        """Every contract, by name. Raises OverloadedError."""
+        """Every contract, by name. Raises bulk.OverloadedError."""
         names = self._names()
         for start in range(0, len(names), CONTRACTS_AT_ONCE):
             yield from self._read(names[start : start + CONTRACTS_AT_ONCE])
@@ -50,25 +46,12 @@ class DynamoDirectory:
 
     def _read(self, names: Sequence[str]) -> Iterator[Listing]:
         keys = [{"pk": {"S": f"CONTRACT#{name}"}, "sk": {"S": part}} for name in names for part in ("TERMS", "STATE")]
-        found = {(item["pk"]["S"], item["sk"]["S"]): item for item in self._items(keys)}
+        items = bulk.get(self._client, self.table, keys, consistent=False, only=_ONLY, sleep=self.sleep)
+        found = {(item["pk"]["S"], item["sk"]["S"]): item for item in items}
         for name in names:
             terms, state = found.get((f"CONTRACT#{name}", "TERMS")), found.get((f"CONTRACT#{name}", "STATE"))
             if terms:  # else it was removed just now
                 yield Listing(name, tuple(sorted(terms.get("resources", {}).get("SS", ()))), _checked(state))
-
-    def _items(self, keys: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-        """Keys that DynamoDB had no capacity for come back in the answer, and are asked for again after a pause that
-        doubles."""
-        asked = {self.table: {"Keys": keys, "ProjectionExpression": "pk, sk, resources, checked"}}
-        for attempt in range(TRIES):
-            if attempt:
-                self.sleep(0.05 * 2**attempt)
-            answer = self._client.batch_get_item(RequestItems=asked)
-            yield from answer["Responses"].get(self.table, [])
-            asked = answer.get("UnprocessedKeys") or {}
-            if not asked:
-                return
-        raise OverloadedError(f"DynamoDB left keys of `{self.table}` unread {TRIES} times; look at its throttling")
 
     @property
     def _client(self) -> Any:

@@ -16,7 +16,8 @@ since the epoch, is the table's time to live; DynamoDB deletes late, so readers 
 from __future__ import annotations
 
 import gzip
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -24,6 +25,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from threelocks.aws import bulk
 from threelocks.aws.session import ClientSource
 from threelocks.contract import Contract
 from threelocks.events import ACCOUNT
@@ -71,12 +73,17 @@ class DynamoStore:
     def contract(self, name: str) -> Contract | None:
         """The contract of that name, or None. Raises MalformedError when the item is not what `apply` wrote."""
         item = self._get(_of(name), _TERMS)
-        if item is None:
-            return None
-        contract = decode(Contract, _text(item, "body"))
-        if contract.digest != _text(item, "digest"):
-            raise MalformedError(f"the stored terms of `{name}` do not have the digest beside them; apply it again")
-        return contract
+        return _terms(name, item) if item else None
+
+    def contracts(self, names: Sequence[str]) -> dict[str, Contract]:
+        """Those of these contracts that exist and are what `apply` wrote, in few calls."""
+        keys = [_key(_of(name), _TERMS) for name in names]
+        found = {}
+        for item in bulk.get(self._client, self.table, keys, consistent=True):
+            name = item["pk"]["S"].removeprefix(_of(""))
+            with suppress(MalformedError):
+                found[name] = _terms(name, item)
+        return found
 
     def names(self) -> tuple[str, ...]:
         """Every contract's name, sorted."""
@@ -283,6 +290,13 @@ class DynamoStore:
             if _lost_race(error):
                 raise ConflictError(f"somebody else wrote `{name}` at the same time; read again") from error
             raise
+
+
+def _terms(name: str, item: Item) -> Contract:
+    contract = decode(Contract, _text(item, "body"))
+    if contract.digest != _text(item, "digest"):
+        raise MalformedError(f"the stored terms of `{name}` do not have the digest beside them; apply it again")
+    return contract
 
 
 def own_resources(contract: Contract, account: str) -> tuple[str, ...]:

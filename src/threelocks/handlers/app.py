@@ -29,6 +29,7 @@ from threelocks.watch import Desk, Judge, Watch
 if TYPE_CHECKING:
     from threelocks.aws.read import AwsObserver
     from threelocks.aws.session import ActingSource
+    from threelocks.aws.store import DynamoStore
     from threelocks.inquiry import Check, Inquiry
 
 TimeLeft = Callable[[], float]
@@ -73,7 +74,7 @@ class App:
         return Telemetry(self.variables)
 
     @cached_property
-    def store(self) -> Store:
+    def store(self) -> DynamoStore:
         from threelocks.aws.store import DynamoStore  # noqa: PLC0415 - see the module's text
 
         known = environment.read(TableEnvironment, self.variables)
@@ -138,7 +139,7 @@ class App:
         name = known.change_queue.rpartition("/")[2]
         queue = str(Arn(topic.partition, "sqs", known.region, known.account, name))
         observer = SharedObserver(self.observer)
-        desk = replace(self.desk, store=SharedStore(self.store))
+        desk = replace(self.desk, store=SharedStore(self.store, bulk=self.store.contracts))
         watch = replace(self.watch, desk=desk, observer=observer)
         thorough = observer.looking_after(Duties(known.region, queue, known.alert_topic))
         return Shift(watch, replace(watch, observer=thorough))

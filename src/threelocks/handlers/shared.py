@@ -6,7 +6,7 @@ contracts is new enough for all of them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from threelocks.handlers.app import App
 
 
+AT_ONCE = 1000  # contracts whose terms are read before anybody asks
+
+
 @dataclass(frozen=True)
 class SharedStore:
     """Keeps ports.Store on another one: a contract's terms and a resource's contracts are read once.
@@ -30,6 +33,7 @@ class SharedStore:
     """
 
     store: Store
+    bulk: Callable[[Sequence[str]], Mapping[str, Contract]] | None = None  # many contracts in few calls
     _contracts: dict[str, Contract | None] = field(default_factory=dict)
     _touching: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
@@ -44,8 +48,15 @@ class SharedStore:
     def touching(self, resources: tuple[str, ...]) -> tuple[str, ...]:
         for resource in resources:
             if resource not in self._touching:
-                self._touching[resource] = self.store.touching((resource,))
+                self._touching[resource] = self._found(self.store.touching((resource,)))
         return tuple(sorted({name for resource in resources for name in self._touching[resource]}))
+
+    def _found(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        """All of them will be wanted, as neighbours of one that is checked, if not as such."""
+        unknown = [name for name in names if name not in self._contracts]
+        if self.bulk and 1 < len(unknown) <= AT_ONCE:
+            self._contracts.update(self.bulk(unknown))
+        return names
 
     def state(self, name: str) -> State | None:
         return self.store.state(name)
