@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -103,10 +104,19 @@ def run(group: str, jobs: int, sample: str) -> None:
             stdout=output,
             stderr=subprocess.STDOUT,
             check=False,
+            preexec_fn=_limit_memory,
         )
     if done.returncode:
-        said = [line for line in log.read_text().splitlines() if "\r" not in line and "mutants/" not in line]
+        said = [line for line in log.read_text().splitlines() if "🎉" not in line and "mutants/" not in line]
         print(f"mutmut gave up on {group} ({done.returncode}):", *said[-30:], sep="\n    ")
+
+
+def _limit_memory() -> None:
+    """A mutant may loop and hoard for ever: let it fail before the machine does."""
+    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
+
+
+_MEMORY = 3 << 30  # bytes, for each process
 
 
 def _copy(source: Path, target: Path) -> None:
