@@ -9,7 +9,7 @@ at all, UndecidedError is raised; nothing is ever rounded to "none".
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 
 from threelocks.policy.box import (
@@ -266,22 +266,22 @@ class Search:
 
     def _one_value(self, literals: list[KeyLiteral], binding: Free) -> str | None:
         tests = [one.test for one in literals]
-        key = literals[0].key
+        key, group = literals[0].key, _VALUE if literals[0].every is None else _ELEMENT
         texts = normal(All(tuple(expr for expr in (test.as_expr() for test in tests) if expr is not None)))
         others = [test.condition for test in tests if test.condition is not None]
         known = examples(key, binding)
         if is_boolean(key) or (known and not others and texts == TRUE):
             return self._first(known, tests)
         if not others:
-            found = self._shortest(texts)
+            found = self._shortest(texts, group)
             example = _EXAMPLES.get(key, "anything")
             return example if found is not None and holds_for(texts, (example,)) else found
         tried = candidates(key, others, binding)
         value = self._first(tried.values, tests)
         if value is not None or (tried.complete and texts == TRUE):
             return value
-        value = self._first(self._instances(texts), tests)
-        if value is None and self._shortest(texts) is not None:
+        value = self._first(self._instances(texts, group), tests)
+        if value is None and self._shortest(texts, group) is not None:
             raise UndecidedError(f"`{key}` stands under operators of different families")
         return value
 
@@ -292,18 +292,18 @@ class Search:
                 return value
         return None
 
-    def _shortest(self, expr: Expr) -> str | None:
-        found = walk(_VALUE, expr, self.budget)
+    def _shortest(self, expr: Expr, group: Group) -> str | None:
+        found = walk(group, expr, self.budget)
         return None if found is None else found[0]
 
-    def _instances(self, expr: Expr) -> Iterator[str]:
+    def _instances(self, expr: Expr, group: Group) -> Iterator[str]:
         """The shortest text of each pattern in an expression, within the expression: all its texts, where it lists
         some without wildcards.
         """
         for atom in dict.fromkeys(atoms(expr)):
             for pattern in atom.glob.patterns:
                 one = glob((pattern,), colonwise=atom.glob.colonwise, fold=atom.glob.fold)
-                found = self._shortest(All((expr, Atom(atom.parts, one))))
+                found = self._shortest(All((expr, Atom(atom.parts, one))), group)
                 if found is not None:
                     yield found
 
@@ -317,7 +317,7 @@ _EXAMPLES = {
     "aws:sourcevpc": "vpc-0123456789abcdef0",
     "aws:sourcevpce": "vpce-0123456789abcdef0",
 }
-_VALUE = Group((TEXT,))
+_VALUE, _ELEMENT = Group((TEXT,)), Group((replace(TEXT, least=1),))  # in no list does AWS send an empty text
 
 
 def _either(boxes: Iterable[Box]) -> Iterator[tuple[Literal, ...]]:

@@ -661,3 +661,17 @@ def test_a_walk_ends_at_the_shortest_text(name: str) -> None:
     expr, expected = WALKS[name]
     found = walk(Group((TEXT,)), expr, Budget())
     assert (None if found is None else found[0]) == expected
+
+
+def test_no_list_of_a_request_holds_an_empty_text() -> None:
+    """An empty text is no value to ForAllValues, but a list that consists of one is none that AWS sends."""
+    paths = {"aws:PrincipalOrgPaths": ["a", "b"]}
+    space = reading()
+    policy = (
+        allow(Condition={"ForAllValues:StringEquals": {"aws:PrincipalOrgPaths": "b"}}),
+        deny(Condition={"ForAnyValue:StringEqualsIfExists": paths}),
+    )
+    assert Search(space).shut((), gate(space, *policy)) is not None
+    assert Search(space).passing(
+        (), gate(space, policy[0], deny(Condition={"Null": {"aws:PrincipalOrgPaths": "true"}}))
+    )
