@@ -72,7 +72,7 @@ ADDRESS = ("IpAddress", "NotIpAddress")
 # One text of every class that the patterns below tell apart.
 OPEN_PATTERNS = ("a", "b", "a*", "*", "?", "A")
 OPEN_VALUES = [None, *single(("", "a", "A", "b", "B", "x", "ab", "Ax", "xx", "*", "?", "a*", "A*"))]
-FEW_PATTERNS, FEW_VALUES = ("a", "b"), [None, *single(("a", "b", "x"))]
+FEW_PATTERNS, FEW_VALUES = ("a", "b"), [None, *single(("", "a", "b", "x"))]
 ADDRESSES = [None, *single(("10.0.0.1", "10.1.0.1", "203.0.113.7", "2001:db8::7"))]
 INSTANTS = single(
     (
