@@ -271,6 +271,15 @@ def test_several_conditions_are_all_asked() -> None:
     assert [matches(statement, ask(**one), Layer.IDENTITY_POLICY) for one in (yes, no)] == [MAYBE, NO]
 
 
+@pytest.mark.parametrize("order", [slice(None), slice(None, None, -1)])
+def test_a_condition_that_fails_decides_wherever_an_unsettled_one_stands(order: slice) -> None:
+    unsettled, failing = ("ForAnyValue:StringEqualsIfExists", "s3:none"), ("Bool", "s3:a")
+    tree = {operator: {key: "true"} for operator, key in [unsettled, failing][order]}
+    statement = only(allow(Condition=tree))
+    assert matches(statement, ask(s3__a="false"), Layer.IDENTITY_POLICY) is NO
+    assert matches(statement, ask(s3__a="true"), Layer.IDENTITY_POLICY) is MAYBE
+
+
 # --- readers of values ------------------------------------------------------------------------------------------------
 
 
