@@ -168,7 +168,7 @@ def test_each_queue_has_one_function_that_reports_single_failures(translated: An
     }
     for source, row in found.items():
         assert row["FunctionResponseTypes"] == ["ReportBatchItemFailures"], source
-        assert row["ScalingConfig"]["MaximumConcurrency"] >= 2, source
+        assert int(row["ScalingConfig"]["MaximumConcurrency"]) >= 2, source
 
 
 def test_a_batch_of_more_than_ten_has_a_window(translated: Any) -> None:
