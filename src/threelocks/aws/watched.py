@@ -107,9 +107,10 @@ def _dead_letters(ask: Asker, rules: Source[tuple[EventRule, ...]]) -> Source[in
 
 
 def _waiting(ask: Asker, name: str) -> int:
-    url = ask.of_listed(QUEUE_URL, {"QueueName": name}).text("QueueUrl")
+    # A queue that a target names may be gone for good, unlike a rule that was listed just now.
+    url = ask(QUEUE_URL, {"QueueName": name}).text("QueueUrl")
     # A tuple, since questions are kept by their parameters.
-    answer = ask.of_listed(QUEUE_ATTRIBUTES, {"QueueUrl": url, "AttributeNames": (_WAITING,)})
+    answer = ask(QUEUE_ATTRIBUTES, {"QueueUrl": url, "AttributeNames": (_WAITING,)})
     return _number(answer, f"Attributes.{_WAITING}")
 
 

@@ -1,0 +1,155 @@
+"""What is read of the watchdog itself: every call, its pages, its refusals."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from simulation.fleet import CONSUMER, OWNER, REGION, Fleet
+from threelocks.aws import watched
+from threelocks.aws.answer import Call
+from threelocks.aws.read import AwsObserver
+from threelocks.aws.watched import CALLS, Duties
+from threelocks.observation import Absent, Found, Unreadable, WatchdogObservation
+
+NOW = datetime(2026, 11, 23, tzinfo=UTC)
+CONTRACT = Fleet(1, 1, 1, 1).all[0]
+BUS = f"arn:aws:events:{REGION}:{CONSUMER}:event-bus/default"
+QUEUE, TOPIC = f"arn:aws:sqs:{REGION}:{CONSUMER}:changes", f"arn:aws:sns:{REGION}:{CONSUMER}:alerts"
+DEAD = f"arn:aws:sqs:us-east-1:{CONSUMER}:relay-RelayDeadLetters-1"
+
+
+@dataclass
+class Clients:
+    """Answers by method; an exception in an answer's place is raised."""
+
+    answers: dict[str, Any] = field(default_factory=dict)
+    asked: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
+
+    def client(self, service: str, region: str) -> Any:
+        return Client(self, service, region)
+
+
+@dataclass
+class Client:
+    clients: Clients
+    service: str
+    region: str
+
+    def __getattr__(self, method: str) -> Any:
+        def call(**parameters: Any) -> Any:
+            self.clients.asked.append((method, self.region, parameters))
+            answer = self.clients.answers.get(method, ANSWERS.get(method))
+            if answer is None:
+                raise error("AccessDenied", method)
+            if callable(answer):
+                answer = answer(parameters)
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+        return call
+
+
+def error(code: str, method: str) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": "said AWS"}}, method)
+
+
+ANSWERS: dict[str, Any] = {
+    "list_rule_names_by_target": {"RuleNames": ["role-changed"]},
+    "describe_rule": lambda asked: {"Arn": f"arn:rule/{asked['Name']}", "State": "ENABLED", "EventPattern": "{}"},
+    "list_targets_by_rule": {"Targets": [{"Arn": "other"}, {"Arn": BUS, "DeadLetterConfig": {"Arn": DEAD}}]},
+    "get_queue_url": {"QueueUrl": "https://sqs.us-east-1.amazonaws.com/222222222222/relay"},
+    "get_queue_attributes": {"Attributes": {"ApproximateNumberOfMessages": "3"}},
+    "get_topic_attributes": {"Attributes": {"SubscriptionsConfirmed": "2"}},
+}
+
+
+def observe(clients: Clients, account: str = CONSUMER) -> WatchdogObservation:
+    observer = AwsObserver(clients, lambda: NOW, Duties(REGION, QUEUE, TOPIC))
+    seen = observer.observe(CONTRACT, account).watchdog
+    assert seen is not None
+    return seen
+
+
+def test_home_and_relay_are_read_each_in_its_region() -> None:
+    clients = Clients()
+    home, relay = observe(clients).regions
+    assert (home.region, home.target, home.dead_letters) == (REGION, QUEUE, None)
+    assert (relay.region, relay.target, relay.dead_letters) == ("us-east-1", BUS, Found(3))
+    assert isinstance(relay.rules, Found)
+    assert [rule.dead_letters for rule in relay.rules.value] == [DEAD]
+    regions = {region for method, region, _ in clients.asked if method in {"get_queue_url", "list_targets_by_rule"}}
+    assert regions == {"us-east-1"}
+
+
+def test_an_owner_at_home_has_no_relay_to_look_at() -> None:
+    clients = Clients()
+    assert [each.region for each in observe(clients, OWNER).regions] == [REGION]
+
+
+def test_who_is_subscribed_is_counted() -> None:
+    assert observe(Clients()).subscribed == Found(2)
+
+
+def test_rules_come_from_every_page() -> None:
+    def pages(asked: dict[str, Any]) -> dict[str, Any]:
+        return {"RuleNames": ["two"]} if asked.get("NextToken") == "n" else {"RuleNames": ["one"], "NextToken": "n"}
+
+    home, _ = observe(Clients({"list_rule_names_by_target": pages})).regions
+    assert isinstance(home.rules, Found)
+    assert [rule.arn for rule in home.rules.value] == ["arn:rule/one", "arn:rule/two"]
+
+
+def test_pages_without_end_are_unread_and_no_hang() -> None:
+    home, _ = observe(Clients({"list_rule_names_by_target": {"RuleNames": ["one"], "NextToken": "n"}})).regions
+    assert isinstance(home.rules, Unreadable)
+
+
+def unread(seen: WatchdogObservation) -> list[Unreadable]:
+    sources = [source for region in seen.regions for source in (region.rules, region.dead_letters)]
+    return [source for source in (*sources, seen.subscribed) if isinstance(source, Unreadable)]
+
+
+@pytest.mark.parametrize("call", CALLS, ids=lambda call: call.name)
+def test_a_call_that_is_refused_is_unread_and_names_the_permission(call: Call) -> None:
+    found = unread(observe(Clients({call.method: error("AccessDeniedException", call.operation)})))
+    assert {source.permission for source in found} == {call.permission}
+
+
+@pytest.mark.parametrize("call", CALLS, ids=lambda call: call.name)
+def test_a_throttled_call_may_be_tried_again(call: Call) -> None:
+    found = unread(observe(Clients({call.method: error("ThrottlingException", call.operation)})))
+    assert found
+    assert all(source.transient for source in found)
+
+
+@pytest.mark.parametrize("call", [watched.DESCRIBE_RULE, watched.TARGETS_OF], ids=lambda call: call.name)
+def test_a_rule_deleted_while_it_is_read_is_unread_and_tried_again(call: Call) -> None:
+    found = unread(observe(Clients({call.method: error("ResourceNotFoundException", call.operation)})))
+    assert found
+    assert all(source.transient for source in found)
+
+
+@pytest.mark.parametrize("code", ["AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"])
+def test_a_dead_letter_queue_that_is_gone_is_absent(code: str) -> None:
+    _, relay = observe(Clients({"get_queue_url": error(code, "GetQueueUrl")})).regions
+    assert relay.dead_letters == Absent()
+
+
+def test_a_topic_that_is_gone_is_absent() -> None:
+    assert observe(Clients({"get_topic_attributes": error("NotFound", "GetTopicAttributes")})).subscribed == Absent()
+
+
+@pytest.mark.parametrize("number", ["", "many", None])
+def test_a_number_that_is_none_is_unread(number: Any) -> None:
+    answer = {"Attributes": {"SubscriptionsConfirmed": number}}
+    assert isinstance(observe(Clients({"get_topic_attributes": answer})).subscribed, Unreadable)
+
+
+def test_nothing_is_looked_at_without_a_stack_to_look_after() -> None:
+    assert AwsObserver(Clients(), lambda: NOW).observe(CONTRACT, CONSUMER).watchdog is None
