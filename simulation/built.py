@@ -1,5 +1,5 @@
 """The built package, run as Lambda runs it: a process per function, with AWS's own runtime client, against a Runtime
-API on loopback; its calls of AWS go to moto's server, which shares its state with this process.
+API on loopback, at the simulated time; its calls of AWS go to moto's server, which shares its state with this process.
 
 https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
 """
@@ -12,7 +12,7 @@ import queue
 import subprocess
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -22,12 +22,21 @@ from uuid import uuid4
 from simulation.cloud import Cloud
 from simulation.functions import Function
 
-PREFIX = "/2018-06-01/runtime"
+LAUNCH = Path(__file__).parent / "launch"
+HANDLER = "at_simulated_time.handler"
 LOOPBACK = "127.0.0.1"
 
 
 class FunctionError(Exception):
     """The function raised, or could not be started; the text is what the runtime client reported."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Delivery:
+    """What `launch.at_simulated_time` unwraps."""
+
+    at: float  # seconds since the epoch
+    event: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +53,7 @@ class _RuntimeApi(ThreadingHTTPServer):
     def __init__(self, function: Function) -> None:
         super().__init__((LOOPBACK, 0), _Handler)
         self.function = function
-        self.events: queue.Queue[str] = queue.Queue()
+        self.events: queue.Queue[_Delivery] = queue.Queue()
         self.outcomes: queue.Queue[_Outcome] = queue.Queue()
         Thread(target=self.serve_forever, daemon=True).start()
 
@@ -55,14 +64,13 @@ class _Handler(BaseHTTPRequestHandler):
     server: _RuntimeApi
 
     def do_GET(self) -> None:
-        event, function = self.server.events.get(), self.server.function
-        deadline = int((time.time() + function.timeout) * 1000)
+        delivery, function = self.server.events.get(), self.server.function
         headers = {
             "Lambda-Runtime-Aws-Request-Id": str(uuid4()),
-            "Lambda-Runtime-Deadline-Ms": str(deadline),
+            "Lambda-Runtime-Deadline-Ms": str(int((delivery.at + function.timeout) * 1000)),
             "Lambda-Runtime-Invoked-Function-Arn": function.arn,
         }
-        self._answer(200, event.encode(), headers)
+        self._answer(200, json.dumps(asdict(delivery)).encode(), headers)
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
@@ -92,7 +100,7 @@ class BuiltPackage:
     them all."""
 
     def __init__(self, cloud: Cloud, folder: Path, python: Path, endpoint: str, logs: Path) -> None:
-        """`folder` is what `sam build` made; `python` has awslambdaric and boto3; `endpoint` is moto's server."""
+        """`folder` is what `sam build` made; `python` has what requirements/built.lock lists; `endpoint` is moto's."""
         self._cloud = cloud
         self._folder = folder
         self._python = python
@@ -120,7 +128,7 @@ class BuiltPackage:
         if function.arn not in self._running:
             self._running[function.arn] = self._start(function)
         running = self._running[function.arn]
-        running.api.events.put(json.dumps(event))
+        running.api.events.put(_Delivery(self._cloud.clock.seconds(), event))
         outcome = self._outcome(running, function.timeout)
         if not outcome.ok:
             raise FunctionError(outcome.body)
@@ -142,7 +150,7 @@ class BuiltPackage:
         log = self._logs / f"{function.account}-{function.name}.log"
         with log.open("wb") as sink:
             process = subprocess.Popen(  # noqa: S603 - our own build, run by our own venv
-                [str(self._python), "-m", "awslambdaric", function.handler],
+                [str(self._python), "-m", "awslambdaric", HANDLER],
                 cwd=self._folder,
                 env=self._environment(function, api.server_port),
                 stdout=sink,
@@ -162,7 +170,8 @@ class BuiltPackage:
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512",
             "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
             "AWS_DEFAULT_REGION": function.region,
-            "_HANDLER": function.handler,
+            "PYTHONPATH": str(LAUNCH),
+            "SIMULATED_HANDLER": function.handler,
             **{name.upper(): value for name, value in keys.items()},
             **function.environment,
             # The account's s3control endpoint has a host of its own (111111111111.localhost), which only a proxy finds.

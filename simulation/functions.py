@@ -73,10 +73,11 @@ def _function(stack: Stack, logical_id: str, described: Mapping[str, Any]) -> Fu
         handler=described["Handler"],
         role=described["Role"],
         timeout=int(described["Timeout"]),
+        # A variable is text: a Number parameter's default, which moto leaves a number, CloudFormation passes as text.
         # Lambda's own variables come on top of those of the template.
         # https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime
         environment={
-            **described.get("Environment", {}).get("Variables", {}),
+            **{name: str(value) for name, value in described.get("Environment", {}).get("Variables", {}).items()},
             "AWS_REGION": stack.region,
             "AWS_LAMBDA_FUNCTION_NAME": described["FunctionName"],
         },
