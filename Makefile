@@ -45,6 +45,9 @@ demo: .venv/ready ## two simulated accounts, one share, each way it breaks: read
 test: .venv/ready lint ## lint, type check, and run every test that needs no built package
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
+catalogue: .venv/ready ## write docs/coverage.md: the events, rules and tests of each finding code
+	@$(BIN)/python -m simulation.coverage
+
 STEPS ?= 200000
 SEED ?= 1
 storm: .venv/ready ## two accounts in a storm of faults, STEPS calls to ports long, from SEED on
@@ -111,4 +114,4 @@ locks: .venv/ready ## renew the pinned lists in requirements/ and src/requiremen
 clean: ## remove what the other targets made
 	rm -rf .venv .venv-sam .venv-built .venv-fuzz .venv-mutants .aws-sam build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
-.PHONY: help setup demo test storm lint format validate build built-test fuzz fuzz-coverage mutants second-opinion bench load locks clean
+.PHONY: help setup demo test catalogue storm lint format validate build built-test fuzz fuzz-coverage mutants second-opinion bench load locks clean

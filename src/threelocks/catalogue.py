@@ -98,3 +98,105 @@ def plain_sentence(contract: Contract, finding: Finding) -> str:
         actions=", ".join(finding.actions) or "what was agreed",
         principal=finding.principal,
     )
+
+
+# --- which events tell of a finding -----------------------------------------------------------------------------------
+
+
+def _of(service: str, names: str) -> frozenset[tuple[str, str]]:
+    return frozenset((f"{service}.amazonaws.com", name) for name in names.split())
+
+
+_ROLE = _of("iam", "CreateRole DeleteRole")
+_ROLE_POLICIES = _of(
+    "iam",
+    """
+    PutRolePolicy DeleteRolePolicy AttachRolePolicy DetachRolePolicy
+    CreatePolicyVersion SetDefaultPolicyVersion DeletePolicyVersion DeletePolicy
+    """,
+)
+_BOUNDARY = _of(
+    "iam",
+    """
+    PutRolePermissionsBoundary DeleteRolePermissionsBoundary
+    CreatePolicyVersion SetDefaultPolicyVersion DeletePolicyVersion DeletePolicy
+    """,
+)
+_ROLE_TAGS = _of("iam", "TagRole UntagRole")
+_BUCKET = _of("s3", "CreateBucket DeleteBucket")
+_BUCKET_POLICY = _of("s3", "PutBucketPolicy DeleteBucketPolicy")
+_BUCKET_TAGS = _of("s3", "PutBucketTagging DeleteBucketTagging PutBucketAbac")
+_PUBLIC_BLOCK = _of(
+    "s3",
+    """
+    PutBucketPublicAccessBlock DeleteBucketPublicAccessBlock PutAccountPublicAccessBlock DeleteAccountPublicAccessBlock
+    """,
+)
+_ENCRYPTION = _of("s3", "PutBucketEncryption DeleteBucketEncryption")
+_ALIAS = _of("kms", "CreateAlias UpdateAlias DeleteAlias")
+_KEY_POLICY = _of("kms", "PutKeyPolicy")
+_KEY_TAGS = _of("kms", "TagResource UntagResource")
+_KEY_STATE = _of(
+    "kms",
+    "DisableKey EnableKey ScheduleKeyDeletion CancelKeyDeletion DeleteKey ImportKeyMaterial DeleteImportedKeyMaterial",
+)
+_GRANTS = _of("kms", "CreateGrant RetireGrant RevokeGrant")
+_NONE: frozenset[tuple[str, str]] = frozenset()  # a sweep, a report or its absence tells of it
+
+TOLD_BY: dict[str, frozenset[tuple[str, str]]] = {
+    "identity.no-allow": _ROLE_POLICIES,
+    "identity.explicit-deny": _ROLE_POLICIES,
+    "identity.boundary": _BOUNDARY,
+    "identity.role-missing": _ROLE,
+    "identity.role-recreated": _ROLE,
+    "identity.conditional": _ROLE_POLICIES | _ROLE_TAGS,
+    "identity.sessions-revoked": _ROLE_POLICIES,
+    "identity.wide-resource": _ROLE_POLICIES,
+    "identity.wide-action": _ROLE_POLICIES,
+    "identity.unread": _ROLE_POLICIES | _BOUNDARY,
+    "identity.not-fully-checked": _ROLE_POLICIES | _BOUNDARY,
+    "bucket.no-allow": _BUCKET_POLICY,
+    "bucket.explicit-deny": _BUCKET_POLICY,
+    "bucket.conditional": _BUCKET_POLICY | _BUCKET_TAGS,
+    "bucket.dangling-principal": _BUCKET_POLICY,
+    "bucket.public-block": _BUCKET_POLICY | _PUBLIC_BLOCK,
+    "bucket.missing": _BUCKET,
+    "bucket.wrong-encryption": _ENCRYPTION | _ALIAS,
+    "bucket.not-encrypted-as-agreed": _ENCRYPTION,
+    "bucket.wide-principal": _BUCKET_POLICY | _PUBLIC_BLOCK,
+    "bucket.wide-action": _BUCKET_POLICY | _PUBLIC_BLOCK,
+    "bucket.wide-resource": _BUCKET_POLICY | _PUBLIC_BLOCK,
+    "bucket.unread": _BUCKET_POLICY,
+    "bucket.not-fully-checked": _BUCKET_POLICY,
+    "key.no-allow": _KEY_POLICY | _GRANTS,
+    "key.explicit-deny": _KEY_POLICY,
+    "key.conditional": _KEY_POLICY | _KEY_TAGS,
+    "key.dangling-principal": _KEY_POLICY,
+    "key.disabled": _KEY_STATE,
+    "key.pending-deletion": _KEY_STATE,
+    "key.unavailable": _KEY_STATE,
+    "key.missing": _KEY_STATE,
+    "key.aws-managed": _NONE,
+    "key.wide-principal": _KEY_POLICY,
+    "key.wide-action": _KEY_POLICY,
+    "key.wide-grant": _GRANTS,
+    "key.unread": _KEY_POLICY,
+    "key.not-fully-checked": _KEY_POLICY | _GRANTS,
+    "key.by-grant-only": _KEY_POLICY | _GRANTS,
+    "ceiling.scp": _NONE,
+    "ceiling.rcp": _NONE,
+    "ceiling.vpc-endpoint": _NONE,
+    "ceiling.session-policy": _NONE,
+    "ceiling.unread": _NONE,
+    "ceiling.not-fully-checked": _NONE,
+    "premise.false": _ENCRYPTION | _BUCKET | _ROLE_TAGS,
+    "watchdog.rule-off": _NONE,
+    "watchdog.region-unwatched": _NONE,
+    "watchdog.relay-failing": _NONE,
+    "watchdog.nobody-subscribed": _NONE,
+    "watchdog.unread": _NONE,
+    "watchdog.partner-silent": _NONE,
+    "watchdog.report-trimmed": _NONE,
+    "watchdog.contracts-differ": _NONE,
+}
+"""Finding code -> (eventSource, eventName) of the calls that make it, or end it. docs/coverage.md is made from it."""

@@ -254,6 +254,7 @@ def test_an_event_without_request_parameters_is_judged_by_what_else_it_names(wor
     assert "GetKeyPolicy" in locks_read(world, already)
 
 
+@pytest.mark.finding("bucket.missing")
 def test_a_deleted_bucket_is_told_as_missing(world: World) -> None:
     owner = world.contract.owner.account
     people = world.accounts[owner].people.role
@@ -266,6 +267,7 @@ def test_a_deleted_bucket_is_told_as_missing(world: World) -> None:
     assert {mail.attribute("standing") for mails in back.mails.values() for mail in mails} == {"INTACT"}
 
 
+@pytest.mark.finding("identity.role-missing")
 def test_a_deleted_role_is_told_as_missing(world: World) -> None:
     consumer = world.contract.consumer.account
     iam, role = world.administrator(consumer, "iam"), world.contract.role_name

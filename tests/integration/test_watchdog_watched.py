@@ -112,6 +112,7 @@ HARMS = {
 
 
 @pytest.mark.parametrize("harm", HARMS.values(), ids=HARMS)
+@pytest.mark.finding("watchdog.rule-off", "watchdog.relay-failing")
 def test_a_sweep_tells_both_accounts_of_harm_to_one_watchdog_and_of_its_end(world: World, harm: Harm) -> None:
     done = harm.do(world)
     told = sweep(world)
@@ -125,6 +126,7 @@ def test_a_sweep_tells_both_accounts_of_harm_to_one_watchdog_and_of_its_end(worl
         assert standing(world, account) == ("INTACT", [])
 
 
+@pytest.mark.finding("watchdog.region-unwatched")
 def test_without_a_relay_the_consumers_region_is_unwatched(world: World) -> None:
     done = [drop_targets(CONSUMER, RELAYED, name) for name in ("RoleChangedRule", "ManagedPolicyChangedRule")]
     sweep(world)

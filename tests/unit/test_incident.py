@@ -337,6 +337,7 @@ def test_findings_come_gravest_first() -> None:
     assert kinds == [Kind.SHUT, Kind.WIDE, Kind.UNREAD, Kind.RISK]
 
 
+@pytest.mark.finding("watchdog.contracts-differ")
 def test_a_report_under_other_terms_shows_its_findings_and_that_the_contracts_differ() -> None:
     other = CONTRACT.model_copy(update={"prefixes": ("sales/",)})
     report = make(other, verdict_of(other, CONSUMER, (NO_DECRYPT,)), stamp=2)

@@ -73,6 +73,7 @@ def standing(account: MemoryAccount) -> Headline:
 # --- Silence ---
 
 
+@pytest.mark.finding("watchdog.partner-silent")
 def test_a_partner_that_falls_silent_is_told_once_and_its_return_once(
     pair: tuple[MemoryAccount, MemoryAccount], clock: Clock
 ) -> None:
@@ -358,6 +359,7 @@ def test_a_report_of_ordinary_size_is_not_touched() -> None:
 
 
 @pytest.mark.parametrize("report_of", [many(3000), many(10, text="é" * 50_000)], ids=["many", "long"])
+@pytest.mark.finding("watchdog.report-trimmed")
 def test_a_report_that_is_too_large_is_cut_to_the_gravest_and_says_how_many_are_left_out(
     report_of: tuple[Finding, ...],
 ) -> None:

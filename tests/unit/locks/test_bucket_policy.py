@@ -170,6 +170,7 @@ ALSO = {
 
 
 @pytest.mark.parametrize(("principal", "statement"), ALSO.values(), ids=ALSO)
+@pytest.mark.finding("bucket.wide-principal")
 def test_a_further_reader_is_drift_until_the_contract_lists_it(principal: str, statement: dict[str, Any]) -> None:
     entry = {"on": "bucket", "principal": principal, "actions": ["s3:GetObject*"], "reason": "a test"}
     assert codes(bucket(SHARE_BUCKET, statement)) == {"bucket.wide-principal"}
@@ -365,6 +366,21 @@ ROWS = (
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.title)
+@pytest.mark.finding(
+    "bucket.no-allow",
+    "bucket.explicit-deny",
+    "bucket.conditional",
+    "bucket.dangling-principal",
+    "bucket.public-block",
+    "bucket.missing",
+    "bucket.wrong-encryption",
+    "bucket.not-encrypted-as-agreed",
+    "bucket.wide-action",
+    "bucket.wide-resource",
+    "bucket.unread",
+    "bucket.not-fully-checked",
+    "premise.false",
+)
 def test_a_bucket_that_is_off_has_one_finding(row: Row) -> None:
     found = only(row.observation, row.agreed)
     assert (found.code, found.kind, found.actions) == (row.code, row.kind, row.actions)
@@ -451,6 +467,7 @@ def test_what_nobody_is_let_in_by_is_not_wide_while_public_access_is_blocked() -
     "source",
     "region policy policy_is_public block account_block encryption ownership acl requester_pays".split(),
 )
+@pytest.mark.finding("bucket.unread")
 def test_each_source_that_is_unreadable_leaves_the_lock_unknown(source: str) -> None:
     judged = verdict(bucket(**{source: DENIED}))
     assert judged.headline is Headline.UNKNOWN
@@ -461,6 +478,7 @@ def test_a_bucket_that_is_partly_unreadable_is_still_judged_by_what_was_read() -
     assert codes(bucket(TLS_ONLY, acl=DENIED)) == {"bucket.unread", "bucket.no-allow"}
 
 
+@pytest.mark.finding("bucket.not-fully-checked")
 def test_a_statement_that_is_not_understood_leaves_the_bucket_unknown_never_broken() -> None:
     odd = allow(list(READ), BOTH, to=ROLE, when={"StringFoo": {"aws:x": "y"}}, Sid="Odd")
     judged = verdict(bucket(odd))

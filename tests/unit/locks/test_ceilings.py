@@ -75,6 +75,7 @@ ROWS = (
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.title)
+@pytest.mark.finding("ceiling.scp", "ceiling.rcp", "ceiling.vpc-endpoint", "ceiling.session-policy")
 def test_a_ceiling_that_is_too_low_has_one_finding(row: Row) -> None:
     observation = consumer(ceilings=row.ceilings) if row.holder == CONSUMER else key(ceilings=row.ceilings)
     found = only(observation)
@@ -104,6 +105,7 @@ def test_the_levels_of_an_organization_must_all_allow() -> None:
     assert (found.code, found.actions) == ("ceiling.scp", ALL)
 
 
+@pytest.mark.finding("ceiling.not-fully-checked")
 def test_an_endpoint_policy_that_names_the_role_is_unsettled_and_one_with_an_account_is_shut() -> None:
     def endpoint(principal: str) -> set[str]:
         source = Found(policy("vpce-1", allow("s3:*", "*", to=principal)))
@@ -132,6 +134,7 @@ def test_ceilings_that_nobody_watches_are_a_remark_and_change_no_standing() -> N
 
 
 @pytest.mark.parametrize("source", ["scps", "endpoint", "session"])
+@pytest.mark.finding("ceiling.unread")
 def test_a_ceiling_that_is_unreadable_leaves_the_share_unknown(source: str) -> None:
     judged = verdict(consumer(ceilings=CeilingObservation(**{source: DENIED})))
     assert (judged.headline, {one.code for one in judged.findings}) == (Headline.UNKNOWN, {"ceiling.unread"})

@@ -191,6 +191,17 @@ ROWS = (
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.title)
+@pytest.mark.finding(
+    "identity.no-allow",
+    "identity.explicit-deny",
+    "identity.boundary",
+    "identity.role-missing",
+    "identity.conditional",
+    "identity.sessions-revoked",
+    "identity.wide-resource",
+    "identity.wide-action",
+    "identity.unread",
+)
 def test_a_role_that_is_off_has_one_finding(row: Row) -> None:
     found = only(row.observation)
     assert (found.code, found.kind, found.actions) == (row.code, row.kind, row.actions)
@@ -201,6 +212,7 @@ def test_a_role_that_is_off_has_one_finding(row: Row) -> None:
 
 
 @pytest.mark.parametrize("source", ["role", "inline", "attached", "boundary"])
+@pytest.mark.finding("identity.unread")
 def test_each_source_that_is_unreadable_leaves_the_lock_unknown(source: str) -> None:
     judged = verdict(consumer(**{source: DENIED}))
     assert judged.headline is Headline.UNKNOWN
@@ -213,6 +225,7 @@ def test_a_read_that_failed_for_another_reason_names_no_permission() -> None:
     assert (found.actions, "lacks" in found.detail) == (("iam:ListRolePolicies",), False)
 
 
+@pytest.mark.finding("identity.not-fully-checked")
 def test_syntax_that_is_not_understood_is_reported_beside_what_it_leaves_open() -> None:
     judged = verdict(consumer(LIST, GET, allow(list(USE), KEY, when={"StringFoo": {"aws:x": "y"}}, Sid="Odd")))
     assert judged.headline is Headline.UNKNOWN
@@ -238,6 +251,7 @@ def test_a_shut_request_is_not_hidden_by_an_odd_statement_that_comes_first() -> 
     assert judged.headline is Headline.BROKEN
 
 
+@pytest.mark.finding("identity.role-recreated")
 def test_a_recreated_role_is_shut_for_the_owner_to_mend() -> None:
     found = only(consumer(), facts={"pinned_role_id": "AROAANOTHER123456789"})
     assert (found.code, found.kind) == ("identity.role-recreated", Kind.SHUT)
@@ -245,6 +259,7 @@ def test_a_recreated_role_is_shut_for_the_owner_to_mend() -> None:
     assert found.remedy.account == OWNER
 
 
+@pytest.mark.finding("premise.false")
 def test_tags_that_the_contract_takes_for_granted_are_verified_one_by_one() -> None:
     agreed = contract(premises={"principal_tags": {"team": "bi", "stage": "prod"}})
     assert findings(consumer(tags=(("team", "bi"), ("stage", "prod"))), agreed) == ()

@@ -133,6 +133,7 @@ def test_key_policies_that_open_the_share_and_no_more_are_intact(
         ("delivery.logs.amazonaws.com", allow("kms:Decrypt", "*", to={"Service": "delivery.logs.amazonaws.com"})),
     ],
 )
+@pytest.mark.finding("key.wide-principal")
 def test_a_further_user_of_the_key_is_drift_until_the_contract_lists_it(
     principal: str, statement: dict[str, Any]
 ) -> None:
@@ -242,6 +243,21 @@ ROWS = (
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.title)
+@pytest.mark.finding(
+    "key.no-allow",
+    "key.explicit-deny",
+    "key.conditional",
+    "key.dangling-principal",
+    "key.disabled",
+    "key.pending-deletion",
+    "key.unavailable",
+    "key.missing",
+    "key.aws-managed",
+    "key.wide-action",
+    "key.wide-grant",
+    "key.unread",
+    "key.by-grant-only",
+)
 def test_a_key_that_is_off_has_one_finding(row: Row) -> None:
     found = only(row.observation, row.agreed)
     assert (found.code, found.kind, found.actions) == (row.code, row.kind, row.actions)
@@ -298,6 +314,7 @@ def test_grants_to_services_of_the_owner_are_no_drift() -> None:
 
 
 @pytest.mark.parametrize("source", ["metadata", "policies", "grants"])
+@pytest.mark.finding("key.unread")
 def test_each_source_that_is_unreadable_leaves_the_lock_unknown(source: str) -> None:
     judged = verdict(key(**{source: DENIED}))
     assert judged.headline is Headline.UNKNOWN
@@ -309,6 +326,7 @@ def test_a_missing_allow_is_not_certain_while_grants_are_unreadable() -> None:
     assert codes(key(ROOT, deny("kms:*", "*", to=ROLE), grants=DENIED)) == {"key.unread", "key.explicit-deny"}
 
 
+@pytest.mark.finding("key.not-fully-checked")
 def test_a_statement_that_is_not_understood_leaves_the_key_unknown() -> None:
     judged = verdict(key(ROOT, {**SHARE_KEY, "Condition": {"StringFoo": {"aws:x": "y"}}}))
     assert judged.headline is Headline.UNKNOWN

@@ -95,6 +95,7 @@ def test_all_is_well_when_every_event_is_brought_and_somebody_listens() -> None:
 # --- home ---
 
 
+@pytest.mark.finding("watchdog.rule-off")
 def test_a_disabled_rule_is_off_and_named_with_the_command_that_enables_it() -> None:
     (finding,) = found(region(rule("role-changed", pattern(IAM), state="DISABLED")), ALL_RELAYED)
     assert (finding.code, finding.kind, finding.lock) == ("watchdog.rule-off", Kind.RISK, Lock.WATCHDOG)
@@ -155,6 +156,7 @@ def test_a_long_list_of_missing_events_is_cut_short() -> None:
 # --- relays ---
 
 
+@pytest.mark.finding("watchdog.region-unwatched")
 def test_a_region_without_any_relaying_rule_is_unwatched_and_the_mail_says_how_to_relay_it() -> None:
     (finding,) = found(ALL_HOME, region(at=ELSEWHERE))
     assert finding.code == "watchdog.region-unwatched"
@@ -185,6 +187,7 @@ FAILING = {
 
 
 @pytest.mark.parametrize(("relay", "says"), FAILING.values(), ids=FAILING)
+@pytest.mark.finding("watchdog.relay-failing")
 def test_a_relay_that_does_not_do_its_work_is_failing(relay: WatchedRegion, says: str) -> None:
     (finding,) = found(ALL_HOME, relay)
     assert finding.code == "watchdog.relay-failing"
@@ -195,6 +198,7 @@ def test_a_relay_that_does_not_do_its_work_is_failing(relay: WatchedRegion, says
 
 
 @pytest.mark.parametrize(("subscribed", "expected"), [(Found(0), 1), (Absent(), 1), (Found(1), 0), (Found(7), 0)])
+@pytest.mark.finding("watchdog.nobody-subscribed")
 def test_a_topic_without_a_confirmed_subscription_reaches_nobody(subscribed: Any, expected: int) -> None:
     assert codes(subscribed=subscribed) == ["watchdog.nobody-subscribed"] * expected
 
@@ -207,6 +211,7 @@ def test_a_topic_without_a_confirmed_subscription_reaches_nobody(subscribed: Any
         (ALL_HOME, replace(ALL_RELAYED, dead_letters=DENIED)),
     ],
 )
+@pytest.mark.finding("watchdog.unread")
 def test_what_could_not_be_read_is_unread_once_and_never_off(regions: tuple[WatchedRegion, ...]) -> None:
     (finding,) = found(*regions)
     assert (finding.code, finding.kind) == ("watchdog.unread", Kind.UNREAD)
