@@ -21,6 +21,7 @@ from moto.sts.models import sts_backends
 from simulation.bus import EventBridge
 from simulation.clock import Clock
 from simulation.environment import environment_of_its_own
+from simulation.history import event_history_of
 from simulation.payer import payer_is_known
 from simulation.permission import Caller
 from simulation.resources import register
@@ -39,6 +40,7 @@ class Cloud:
         self.clock = clock
         self.bus = bus
         self.session = _session()
+        self.records: list[dict[str, Any]] = []  # CloudTrail's, of every account, oldest first
         self._credentials: dict[tuple[str, str], dict[str, str]] = {}
         self._clients: dict[tuple[str, str, str, str], Any] = {}
 
@@ -103,7 +105,9 @@ def simulated_aws(clock: Clock | None = None) -> Iterator[Cloud]:
         stack.enter_context(payer_is_known())
         stack.enter_context(subscribers_are_counted())
         register()
-        yield Cloud(clock, bus)
+        cloud = Cloud(clock, bus)
+        stack.enter_context(event_history_of(cloud.records))
+        yield cloud
 
 
 def _caller(account: str, access_key: str) -> Caller:

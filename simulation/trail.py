@@ -66,10 +66,10 @@ class Entry:
 class Trail:
     """Every account's trail. `records` keeps what was written, oldest first."""
 
-    def __init__(self, bus: EventBridge, clock: Clock) -> None:
+    def __init__(self, bus: EventBridge, clock: Clock, records: list[dict[str, Any]] | None = None) -> None:
         self._bus = bus
         self._clock = clock
-        self.records: list[dict[str, Any]] = []
+        self.records: list[dict[str, Any]] = [] if records is None else records
         self._events: dict[str, str] = {}  # a record's eventID -> the id of the event that carried it
 
     def watch(self, client: Any, actor: Actor) -> None:

@@ -69,7 +69,7 @@ class World:
         self.contract = contract
         self.runtime = runtime
         self.runner: Runner = runner or runtime
-        self.trail = Trail(cloud.bus, cloud.clock)
+        self.trail = Trail(cloud.bus, cloud.clock, cloud.records)
         self.accounts: dict[str, Account] = {}
         self.applied: dict[str, str] = {}  # what `threelocks apply` printed, by account
         self._mapped: list[Mapped] = []

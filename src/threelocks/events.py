@@ -23,6 +23,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstrai
 
 from threelocks.finding import Cause
 from threelocks.policy.arn import partition_of
+from threelocks.tool import tool_of
 
 ACCOUNT = "account"
 
@@ -250,7 +251,21 @@ def read(event: Envelope, *, account: str) -> Change | NoChange:
     return _read(Record(event.detail, event.account, _region(event)), event)
 
 
+def recorded(detail: Mapping[str, Any], *, account: str, region: str) -> Change | NoChange:
+    """What a record that CloudTrail kept touched, for a record of `account` and `region`. Raises BadEventError when it
+    does not say when."""
+    record = Record(detail, account, region)
+    at = _time(record)
+    if at is None:
+        raise BadEventError("the record has no time")
+    return _change(record, at, record.text("eventID"))
+
+
 def _read(record: Record, event: Envelope) -> Change | NoChange:
+    return _change(record, _time(record) or event.time, record.text("eventID") or event.id)
+
+
+def _change(record: Record, at: datetime, event_id: str) -> Change | NoChange:
     if record.text("errorCode"):
         return NoChange(f"the call was refused: `{record.text('errorCode')}`")
     source = record.text("eventSource")
@@ -258,7 +273,7 @@ def _read(record: Record, event: Envelope) -> Change | NoChange:
     if not find:
         return NoChange(f"`{record.text('eventName')}` of `{source}` moves no lock")
     resources = find(record)
-    return Change(resources, _cause(record, event, resources), everything=not resources)
+    return Change(resources, _cause(record, at, event_id, resources), everything=not resources)
 
 
 def _region(event: Envelope) -> str:
@@ -267,18 +282,19 @@ def _region(event: Envelope) -> str:
     return stated if isinstance(stated, str) and stated else event.region
 
 
-def _cause(record: Record, event: Envelope, resources: tuple[str, ...]) -> Cause:
+def _cause(record: Record, at: datetime, event_id: str, resources: tuple[str, ...]) -> Cause:
     return Cause(
         kind="change",
-        at=_time(record) or event.time,
+        at=at,
         account=record.account,
         region=record.region,
         event_name=record.text("eventName"),
-        event_id=record.text("eventID") or event.id,
+        event_id=event_id,
         actor=_actor(record.part("userIdentity")),
         source_ip=record.text("sourceIPAddress"),
         user_agent=record.text("userAgent"),
         resources=resources,
+        tool=tool_of(record.detail),
     )
 
 

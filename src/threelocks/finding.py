@@ -120,6 +120,15 @@ class Finding:
         return (self.code, self.resource, self.principal, self.actions)
 
 
+class History(StrEnum):
+    """What CloudTrail's event history was asked about a cause, and answered."""
+
+    NOT_ASKED = ""
+    SEARCHED = "searched"
+    IN_PART = "in part"  # there was more of it than is read
+    UNREAD = "unread"  # it could not be read
+
+
 @dataclass(frozen=True, slots=True)
 class Cause:
     """Why a check ran, and who is behind it where that is known."""
@@ -134,6 +143,9 @@ class Cause:
     source_ip: str = ""
     user_agent: str = ""
     resources: tuple[str, ...] = ()  # what the event touched
+    tool: str = ""  # what made the call, by its own account: "Terraform"
+    history: History = History.NOT_ASKED
+    earlier: tuple[Cause, ...] = ()  # further changes that may be behind it, newest first
 
 
 @dataclass(frozen=True, slots=True)

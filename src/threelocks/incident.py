@@ -324,8 +324,11 @@ def told(contract: Contract, state: State, moment: Moment) -> State:
 # --- What is recorded ---
 
 
-def record(contract: Contract, state: State, verdict: Verdict, cause: Cause, moment: Moment) -> State:
-    """The state after a check of our own. `state` comes from `begin`."""
+def record(
+    contract: Contract, state: State, verdict: Verdict, cause: Cause, moment: Moment, *, found: Cause | None = None
+) -> State:
+    """The state after a check of our own. `state` comes from `begin`. `found` is named for what came or went when no
+    change that was heard of is behind it: see `unexplained`."""
     recent, again = heard_of(state, cause, moment.now, moment.times)
     before = replace(state, recent=recent, again=again)
     findings, held = settled(before, verdict, moment.now, moment.times)
@@ -333,6 +336,8 @@ def record(contract: Contract, state: State, verdict: Verdict, cause: Cause, mom
     news = _news(state.own, own)
     has_fired = cause.kind == SETTLED or (state.timer is not None and state.timer <= moment.now)
     cause = behind(before, cause, news[0], moment.times) if news else cause
+    if found and news and not touches(cause, news[0]):
+        cause = found
     after = replace(
         before,
         own=own,
@@ -343,6 +348,24 @@ def record(contract: Contract, state: State, verdict: Verdict, cause: Cause, mom
         timer=None if has_fired else state.timer,
     )
     return _dated(contract, state, fill(contract, _listened(contract, after, moment), cause, moment), moment)
+
+
+def unexplained(before: State, after: State) -> tuple[Finding, ...]:
+    """The findings on our own three locks that a check brought or took away, gravest first, when no change that was
+    heard of is behind them. None after a first verdict, before which nothing was known."""
+    if before.own is None or after.own is None or before.own.digest != after.own.digest:
+        return ()
+    news = _news(before.own, after.own)
+    if not news or news[0].lock not in THE_THREE_LOCKS or (after.own_cause and touches(after.own_cause, news[0])):
+        return ()
+    return tuple(finding for finding in news if finding.lock in THE_THREE_LOCKS)
+
+
+def last_seen(before: State, finding: Finding, times: Times) -> datetime | None:
+    """From when on a change may be behind the finding's coming or going: what was read last may have been older."""
+    if before.own is None:
+        return None
+    return dict(before.held).get(finding.identity, before.own.as_of) - times.settling(finding)
 
 
 def _news(before: Verdict | None, own: Verdict) -> tuple[Finding, ...]:

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from threelocks.contract import Contract, Party
 from threelocks.finding import Cause
+from threelocks.lookup import Question, Records
 from threelocks.observation import Observation
 from threelocks.report import Report, ReportRequest
 from threelocks.state import Standing, State
@@ -88,6 +89,11 @@ class Ledger(Protocol):
 
     def kept(self, contract: str, *, prefix: str, now: datetime) -> tuple[str, ...]:
         """The bodies of the entries whose names begin so and that have not expired."""
+
+
+class EventHistory(Protocol):
+    def ask(self, question: Question, since: datetime, until: datetime) -> Records:
+        """CloudTrail's records of that time, and whether those are all. Never raises: what cannot be read is UNREAD."""
 
 
 class Reporter(Protocol):

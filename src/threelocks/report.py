@@ -151,7 +151,8 @@ def _cut(finding: Finding) -> Finding:
 
 def _cut_cause(cause: Cause) -> Cause:
     texts = {field.name: getattr(cause, field.name)[:_LONG] for field in fields(cause) if field.type == "str"}
-    return replace(cause, **texts, resources=tuple(name[:_LONG] for name in cause.resources[:10]))
+    earlier = tuple(_cut_cause(one) for one in cause.earlier[:3])
+    return replace(cause, **texts, resources=tuple(name[:_LONG] for name in cause.resources[:10]), earlier=earlier)
 
 
 def _left_out(report: Report, findings: list[Finding]) -> tuple[Finding, ...]:
@@ -272,7 +273,8 @@ def _masked_cause(contract: Contract, cause: Cause | None) -> Cause | None:
         return None
     locks = {lock_of(resource) for resource in cause.resources}
     resources = tuple(resource for resource, lock in _resources(contract) if lock in locks)
-    return replace(cause, source_ip="", user_agent="", resources=resources)
+    earlier = tuple(masked for one in cause.earlier if (masked := _masked_cause(contract, one)))
+    return replace(cause, source_ip="", user_agent="", tool="", resources=resources, earlier=earlier)
 
 
 def _masked_incident(contract: Contract, incident: Incident) -> Incident:

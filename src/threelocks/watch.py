@@ -12,13 +12,13 @@ from dataclasses import dataclass, field, fields, is_dataclass, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from threelocks import incident
+from threelocks import incident, lookup
 from threelocks.alert import AT_ONCE, Mail, Told, compose, likeness, short_mail, together
 from threelocks.contract import Contract, Party
-from threelocks.finding import Cause, Share, Verdict
+from threelocks.finding import Cause, Finding, Share, Verdict
 from threelocks.judge import judge
 from threelocks.observation import Absent, Found, Observation, Unreadable
-from threelocks.ports import ConflictError, Mailer, Observer, RefusedMailError, Reporter, Store, Timer
+from threelocks.ports import ConflictError, EventHistory, Mailer, Observer, RefusedMailError, Reporter, Store, Timer
 from threelocks.report import Report, ReportRequest, refusal, request_refusal
 from threelocks.settle import SETTLED, covered
 from threelocks.state import Moment, Slot, State, Times
@@ -404,6 +404,7 @@ class Watch:
     observer: Observer
     reporter: Reporter
     judge: Judge = judge
+    history: EventHistory | None = None  # asked for who is behind what no event told
 
     def check(
         self,
@@ -456,7 +457,7 @@ class Watch:
             if first_try and covered(before, cause, contract.digest, self.desk.now(), self.desk.times):
                 return incident.merge(contract, before)
             verdict, observation = self._look(contract, before, last_try=last_try)
-            after = incident.record(contract, before, verdict, cause, self.desk.moment())
+            after = self._after(contract, before, verdict, cause)
             always = cause.kind in ALWAYS_REPORT
             after, report = incident.report_due(contract, after, always=always, now=self.desk.now())
             fresh = before.own is None or before.own.digest != contract.digest or cause.kind == "sweep"
@@ -473,6 +474,32 @@ class Watch:
             is_news = depends is not None and (fresh or depends != saved.depends)
             return _Recorded(contract, saved, written.slot_of(saved), report, depends if is_news else None)
         raise ConflictError(f"cannot record a check of `{name}`: others wrote first {TRIES} times; try again")
+
+    def _after(self, contract: Contract, before: State, verdict: Verdict, cause: Cause) -> State:
+        """The state to record, which names who is behind what came or went."""
+        moment = self.desk.moment()
+        after = incident.record(contract, before, verdict, cause, moment)
+        unexplained = incident.unexplained(before, after)
+        if not unexplained or self.history is None:
+            return after
+        found = self._behind(self.history, contract, before, unexplained, cause)
+        return incident.record(contract, before, verdict, cause, moment, found=found)
+
+    def _behind(
+        self, history: EventHistory, contract: Contract, before: State, findings: tuple[Finding, ...], cause: Cause
+    ) -> Cause:
+        """What CloudTrail's event history has: the newest change to the gravest finding's lock, and all others behind
+        it; the cause itself when there is none."""
+        until = self.desk.now()
+        since = {one.identity: incident.last_seen(before, one, self.desk.times) or until for one in findings}
+        asked = lookup.questions(contract, findings, before.depends)
+        answers = [(question, history.ask(question, min(since.values()), until)) for question in asked]
+        found = [
+            lookup.changes(contract, one, before.depends, answers, since=since[one.identity], until=until)
+            for one in findings
+        ]
+        others = [change for changes in found[1:] for change in changes]
+        return lookup.told(cause, found[0], others, lookup.outcome(records for _, records in answers))
 
     def _look(self, contract: Contract, before: State, *, last_try: bool) -> tuple[Verdict, Observation]:
         """The verdict on live policies; a new finding only when two observations in a row show it."""

@@ -27,7 +27,7 @@ from threelocks.alert.words import (
 )
 from threelocks.catalogue import plain_sentence
 from threelocks.contract import Contract
-from threelocks.finding import THE_THREE_LOCKS, Cause, Finding, Headline, Kind, Share, StatementRef, Witness
+from threelocks.finding import THE_THREE_LOCKS, Cause, Finding, Headline, History, Kind, Share, StatementRef, Witness
 from threelocks.incident import Slot, identities, touches
 from threelocks.report import Incident, holders
 
@@ -254,7 +254,7 @@ def _cause(contract: Contract, slot: Slot, account: str) -> list[str]:
     if mail_kind(slot.before, slot.after) is MailKind.RECOVERY:
         title = "WHO FIXED IT, AND WHEN"
     if not touches(cause, finding):
-        return [title, *wrapped(_no_change(contract, cause), INDENT)]
+        return [title, *wrapped(_no_change(contract, cause), INDENT), *_others(cause)]
     place = f"{who(contract, cause.account)}{', ' + plain(cause.region) if cause.region else ''}"
     lines = [
         f"{plain(cause.event_name, 100)} by {plain(cause.actor) or 'a caller that the event does not name'}",
@@ -262,10 +262,26 @@ def _cause(contract: Contract, slot: Slot, account: str) -> list[str]:
     ]
     if cause.source_ip or cause.user_agent:
         origin = f"from {unlinked(cause.source_ip) or 'an unknown address'}"
-        lines.append(origin + (f" with `{unlinked(cause.user_agent)}`" if cause.user_agent else ""))
+        tool = f" with {plain(cause.tool, 80)}" if cause.tool else ""
+        agent = f"{',' if tool else ' with'} `{unlinked(cause.user_agent)}`" if cause.user_agent else ""
+        lines.append(origin + tool + agent)
     if cause.event_id:
         lines.append(f"CloudTrail event {plain(cause.event_id, 100)}")
-    return [title, *(line for text in lines for line in wrapped(text, INDENT)), *_link(contract, cause, account)]
+    told = [line for text in lines for line in wrapped(text, INDENT)]
+    seen = "" if cause.history is History.NOT_ASKED else "No event told of it; CloudTrail's event history has it."
+    return [title, *told, *_link(contract, cause, account), *wrapped(seen, INDENT), *_others(cause)]
+
+
+def _others(cause: Cause) -> list[str]:
+    """Further changes that may be behind it: a line to tell them apart, and one to find them by."""
+    if not cause.earlier:
+        return []
+    lines = [f"{INDENT}Changed too since it was last seen otherwise, newest first:"]
+    for one in cause.earlier:
+        actor, tool = plain(one.actor) or "somebody unnamed", f" with {plain(one.tool, 80)}" if one.tool else ""
+        lines += wrapped(f"{at(one.at)} {plain(one.event_name, 100)} by {actor}{tool}", _DEEP, _DEEPER)
+        lines += wrapped(f"CloudTrail event {plain(one.event_id, 100)}", _DEEPER)
+    return lines
 
 
 def _no_change(contract: Contract, cause: Cause) -> str:
@@ -275,7 +291,15 @@ def _no_change(contract: Contract, cause: Cause) -> str:
         "report": f"{who(contract, cause.account)} reported it at {at(cause.at)} without naming a change",
         "change": f"found after {plain(cause.event_name, 100)} at {at(cause.at)}, which does not touch this lock",
     }
-    return f"No matching change seen: {ways.get(cause.kind, f'found at {at(cause.at)}')}."
+    return f"No matching change seen: {ways.get(cause.kind, f'found at {at(cause.at)}')}.{_ASKED[cause.history]}"
+
+
+_ASKED = {
+    History.NOT_ASKED: "",
+    History.SEARCHED: (" CloudTrail's event history has none either, as yet; it lags by some minutes."),
+    History.IN_PART: " Not all of CloudTrail's event history was searched; look there yourself.",
+    History.UNREAD: " CloudTrail's event history could not be read; look there yourself.",
+}
 
 
 _EVENT_ID = re.compile(r"[0-9a-fA-F-]{36}")

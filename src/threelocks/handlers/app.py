@@ -131,6 +131,7 @@ class App:
 
     def shift(self) -> Shift:
         """The watch for one invocation, whose checks share what they read."""
+        from threelocks.aws.history import Lookups  # noqa: PLC0415 - see the module's text
         from threelocks.aws.read import SharedObserver  # noqa: PLC0415 - see the module's text
         from threelocks.aws.watched import Duties  # noqa: PLC0415 - see the module's text
 
@@ -140,7 +141,7 @@ class App:
         queue = str(Arn(topic.partition, "sqs", known.region, known.account, name))
         observer = SharedObserver(self.observer)
         desk = replace(self.desk, store=SharedStore(self.store, bulk=self.store.contracts))
-        watch = replace(self.watch, desk=desk, observer=observer)
+        watch = replace(self.watch, desk=desk, observer=observer, history=Lookups(self.clients))
         thorough = observer.looking_after(Duties(known.region, queue, known.alert_topic))
         return Shift(watch, replace(watch, observer=thorough))
 
