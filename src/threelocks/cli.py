@@ -1,7 +1,8 @@
 """The `threelocks` command: check a contract file, apply it, judge a share offline, and diagnose refused reads.
 
-Exit status: 0 done, and for `check` the share is intact; 1 it is shut, wide or at risk; 2 bad usage or input; 3 nothing
-worse is known, but something could not be read. What went wrong is told on stderr, with what to do next.
+Exit status: 0 done, and for `check` the share is intact, but for what the contract waives; 1 it is shut, wide or at
+risk; 2 bad usage or input; 3 nothing worse is known, but something could not be read. What went wrong is told on
+stderr, with what to do next.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from threelocks import cli_diagnose
+from threelocks import cli_diagnose, waiving
 from threelocks import contract as contracts
 from threelocks.contract import Contract
 from threelocks.finding import Cause, Finding, Kind, Lock, Verdict, headline
@@ -120,10 +121,10 @@ def _first_line(error: object) -> str:
 
 def _load_all(paths: Sequence[Path]) -> list[Contract]:
     """Every contract, or every file's problems at once."""
-    loaded, failures = [], []
+    loaded, failures, now = [], [], datetime.now(UTC)
     for path in paths:
         try:
-            loaded.append(load(path))
+            loaded.append(_in_date(load(path), now, path))
         except (BadContractError, UsageError) as error:
             failures.append(str(error))
     if failures:
@@ -132,6 +133,13 @@ def _load_all(paths: Sequence[Path]) -> list[Contract]:
     for name in sorted({name for name in names if names.count(name) > 1}):
         raise UsageError(f"two of the files are contracts called `{name}`; give each its own name")
     return loaded
+
+
+def _in_date(contract: Contract, now: datetime, path: Path) -> Contract:
+    """Raises BadContractError when what the contract waives or suspends cannot be applied today."""
+    if wrong := tuple(waiving.problems(contract, now)):
+        raise BadContractError(wrong, file=str(path))
+    return contract
 
 
 # --- threelocks validate ---
@@ -292,12 +300,12 @@ def _advice(error: Exception) -> str:
 
 def check(arguments: argparse.Namespace, *, judge: Judge) -> int:
     contract = load(arguments.contract)
-    verdicts = _judge(contract, arguments.snapshot, judge)
-    kinds = frozenset(kind for verdict in verdicts for kind in verdict.kinds)
+    verdicts, now = _judge(contract, arguments.snapshot, judge), datetime.now(UTC)
+    kinds = frozenset(kind for verdict in verdicts for kind in verdict.counted(now).kinds)
     if arguments.json:
         print(json.dumps(_as_json(contract, verdicts, kinds), indent=2, ensure_ascii=False))
     else:
-        for line in _as_text(contract, verdicts, kinds):
+        for line in _as_text(contract, verdicts, kinds, now):
             print(visible(line))  # what policies say must not steer the terminal
     return _status(kinds)
 
@@ -313,7 +321,8 @@ def _judge(contract: Contract, path: Path, judge: Judge) -> tuple[Verdict, ...]:
     alone = [judge(contract, (), observation, {}) for observation in observations]
     stated = {verdict.account: dict(verdict.facts) for verdict in alone}
     return tuple(
-        judge(contract, (), observation, _facts_of_others(stated, observation.account)) for observation in observations
+        waiving.marked(contract, judge(contract, (), observation, _facts_of_others(stated, observation.account)))
+        for observation in observations
     )
 
 
@@ -339,14 +348,26 @@ def _as_json(contract: Contract, verdicts: Sequence[Verdict], kinds: frozenset[K
 _ORDER = tuple(Lock)  # the three locks first
 
 
-def _as_text(contract: Contract, verdicts: Sequence[Verdict], kinds: frozenset[Kind]) -> Iterator[str]:
+def _as_text(contract: Contract, verdicts: Sequence[Verdict], kinds: frozenset[Kind], now: datetime) -> Iterator[str]:
     yield f"{headline(kinds)}: {contract.name}, {contract.role} reads s3://{contract.bucket.name}"
-    states = [state for verdict in verdicts for state in verdict.locks]
+    if contract.suspended and now < contract.suspended.until:
+        stated = contract.suspended
+        yield f"  suspended until {stated.until:%Y-%m-%d %H:%M} UTC by {stated.by}: {stated.reason}"
+    states = [state for verdict in verdicts for state in verdict.counted(now).locks]
+    findings = gravest(finding for verdict in verdicts for finding in verdict.findings)
+    waived = [finding for finding in findings if not finding.counts(now)]
     for state in sorted(states, key=lambda state: _ORDER.index(state.lock)):
-        yield f"  {state.lock:16} {state.account}  {', '.join(state.kinds) or 'open, and no wider than agreed'}"
-    for finding in gravest(finding for verdict in verdicts for finding in verdict.findings):
+        but = ", but for what is waived" if any(finding.lock is state.lock for finding in waived) else ""
+        yield f"  {state.lock:16} {state.account}  {', '.join(state.kinds) or 'open, and no wider than agreed'}{but}"
+    for finding in findings:
+        if finding.counts(now):
+            yield ""
+            yield from _finding_text(finding)
+    for finding in waived:
+        assert finding.waiver is not None  # it would count
         yield ""
-        yield from _finding_text(finding)
+        yield f"waived until {finding.waiver.until:%Y-%m-%d %H:%M} UTC: {finding.waiver.reason}"
+        yield from (f"  {line}" for line in _finding_text(finding))
     remarks = dict.fromkeys(remark for verdict in verdicts for remark in verdict.remarks)
     if remarks:
         yield ""

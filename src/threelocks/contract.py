@@ -9,10 +9,20 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
 
 from threelocks import spelling
@@ -68,6 +78,15 @@ ActionPattern = Annotated[
 # Names, reasons and tags end up in mails.
 Words = Annotated[str, AfterValidator(spelling.words)]
 Value = Annotated[str, AfterValidator(spelling.value)]
+
+FindingCode = Annotated[
+    str,
+    AfterValidator(shaped("[a-z]+\\.[a-z]+(-[a-z]+)*", "the code of a finding", "bucket.wide-principal for example")),
+]
+Until = Annotated[datetime, BeforeValidator(spelling.until)]
+
+# Fields that are a party's own affair, and no part of what both sides agree on.
+OF_ONE_ACCOUNT = {"also_allowed", "suspended", "waivers"}
 
 Action = Literal["s3:GetObject", "s3:ListBucket", "kms:Decrypt", "kms:DescribeKey"]
 
@@ -130,6 +149,25 @@ class AlsoAllowed(Frozen):
     reason: Annotated[Words, Field(max_length=300)]
 
 
+class Suspended(Frozen):
+    """The share is withdrawn on purpose. Said by either party, for its own account's watchdog to tell the others."""
+
+    by: Annotated[Words, Field(max_length=100)]  # who decided it
+    reason: Annotated[Words, Field(max_length=300)]
+    until: Until
+
+
+class Waived(Frozen):
+    """A finding on a lock of this account's that is known, and does not count until a date."""
+
+    finding: FindingCode
+    principal: Value | None = None  # as the finding names it; an account by its id
+    resource: Value | None = None  # as the finding names it
+    actions: tuple[ActionPattern, ...] = ()  # empty: any. The finding's must all be among them
+    reason: Annotated[Words, Field(max_length=300)]
+    until: Until
+
+
 class Contract(Frozen):
     """One bucket, one key, one role. See docs/contract.md for each field."""
 
@@ -146,6 +184,8 @@ class Contract(Frozen):
     contexts: tuple[Context, ...] = ()  # empty: any environment
     premises: Premises = Premises()
     also_allowed: tuple[AlsoAllowed, ...] = ()
+    suspended: Suspended | None = None
+    waivers: tuple[Waived, ...] = ()
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Self:
@@ -183,7 +223,7 @@ class Contract(Frozen):
 
     def terms(self) -> str:
         """Canonical JSON of what both sides agree on: sorted keys, no blanks, order of lists without meaning."""
-        agreed = self.model_dump(mode="json", exclude={"also_allowed"})
+        agreed = self.model_dump(mode="json", exclude=OF_ONE_ACCOUNT)
         for unordered in ("prefixes", "actions", "session_names"):
             agreed[unordered] = sorted(agreed[unordered])
         for context in agreed["contexts"]:

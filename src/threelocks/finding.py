@@ -6,7 +6,8 @@ answers, what `threelocks check --json` prints and what crosses to the other acc
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -99,6 +100,24 @@ class Remedy:
 
 
 @dataclass(frozen=True, slots=True)
+class Waiver:
+    """A known exception: until then, its lock's holder does not count a finding."""
+
+    reason: str
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Suspension:
+    """A share withdrawn on purpose: until then, nobody is told of drift."""
+
+    account: str  # whose contract says so
+    by: str
+    reason: str
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """One thing that is off. Known by `identity`, never by Sid or position, so that a rewrite is no change."""
 
@@ -114,6 +133,11 @@ class Finding:
     witness: Witness | None = None
     statements: tuple[StatementRef, ...] = ()
     remedy: Remedy | None = None
+    waiver: Waiver | None = None  # the holder's, whether or not it has ended
+
+    def counts(self, at: datetime) -> bool:
+        """Whether the finding makes up the standing at that moment. What is unknown is never waived."""
+        return self.waiver is None or self.kind is Kind.UNREAD or self.waiver.until <= at
 
     @property
     def identity(self) -> tuple[str, str, str, tuple[str, ...]]:
@@ -170,6 +194,7 @@ class Verdict:
     findings: tuple[Finding, ...]
     facts: tuple[tuple[str, str], ...] = ()  # what the other side needs to know, sorted: ("role_id", "AROA...")
     remarks: tuple[str, ...] = ()  # what no finding covers; never changes the standing
+    suspended: Suspension | None = None  # by this party, whether or not it has ended
 
     @property
     def kinds(self) -> frozenset[Kind]:
@@ -178,6 +203,30 @@ class Verdict:
     @property
     def headline(self) -> Headline:
         return headline(self.kinds)
+
+    def with_findings(self, findings: Iterable[Finding]) -> Verdict:
+        """The verdict with other findings, and with lock states that agree. Kinds of a lock that none of its findings
+        ever had are the judge's own and stay."""
+        findings = tuple(findings)
+        was = {(finding.lock, finding.kind) for finding in self.findings}
+        now = {(finding.lock, finding.kind) for finding in findings}
+        locks = tuple(
+            replace(
+                state,
+                kinds=tuple(
+                    sorted(
+                        {kind for kind in state.kinds if (state.lock, kind) not in was}
+                        | {kind for lock, kind in now if lock is state.lock}
+                    )
+                ),
+            )
+            for state in self.locks
+        )
+        return replace(self, findings=findings, locks=locks)
+
+    def counted(self, at: datetime) -> Verdict:
+        """The verdict with those of its findings that make up the standing at that moment."""
+        return self.with_findings(finding for finding in self.findings if finding.counts(at))
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +239,8 @@ class Share:
     findings: tuple[Finding, ...]
     awaiting: tuple[str, ...] = ()  # accounts that have not been heard yet
     remarks: tuple[str, ...] = field(default=())
+    waived: tuple[Finding, ...] = ()  # what is off, and does not count for now
+    suspended: tuple[Suspension, ...] = ()  # by which parties
 
     @property
     def kinds(self) -> frozenset[Kind]:

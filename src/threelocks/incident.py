@@ -24,6 +24,7 @@ from threelocks.report import (
 )
 from threelocks.settle import SETTLED, behind, carried, heard_of, next_look, settled, timer, touches
 from threelocks.state import FindingId, Moment, Received, Silence, Slot, Standing, State, Times
+from threelocks.waiving import marked
 
 __all__ = ["FindingId", "Moment", "Received", "Silence", "Slot", "Standing", "State", "Times", "touches"]
 
@@ -75,7 +76,7 @@ def confirmed(looks: Sequence[Verdict], known: frozenset[FindingId]) -> Verdict:
     for look in reversed(earlier):
         kept += [finding for finding in look.findings if finding.identity in known - have]
         have |= identities(look.findings)
-    return _with_findings(last, kept)
+    return last.with_findings(kept)
 
 
 def _seen(looks: Sequence[Verdict]) -> frozenset[FindingId]:
@@ -90,32 +91,11 @@ def told_here(contract: Contract, neighbours: tuple[Contract, ...], verdict: Ver
     def is_theirs(finding: Finding) -> bool:
         return finding.scope is Scope.RESOURCE and any(_on(finding.resource, other) for other in earlier)
 
-    return _with_findings(verdict, [finding for finding in verdict.findings if not is_theirs(finding)])
+    return verdict.with_findings(finding for finding in verdict.findings if not is_theirs(finding))
 
 
 def _on(resource: str, contract: Contract) -> bool:
     return resource in {contract.bucket_arn, contract.key} or resource.startswith(f"{contract.bucket_arn}/")
-
-
-def _with_findings(verdict: Verdict, findings: Iterable[Finding]) -> Verdict:
-    """The verdict with other findings, and with lock states that agree. Kinds of a lock that none of its findings ever
-    had are the judge's own and stay."""
-    findings = tuple(findings)
-    was = {(finding.lock, finding.kind) for finding in verdict.findings}
-    now = {(finding.lock, finding.kind) for finding in findings}
-    locks = tuple(
-        replace(
-            state,
-            kinds=tuple(
-                sorted(
-                    {kind for kind in state.kinds if (state.lock, kind) not in was}
-                    | {kind for lock, kind in now if lock is state.lock}
-                )
-            ),
-        )
-        for state in verdict.locks
-    )
-    return replace(verdict, findings=findings, locks=locks)
 
 
 def facts(contract: Contract, state: State | None) -> dict[str, str]:
@@ -146,18 +126,27 @@ def merge(contract: Contract, state: State) -> Share:
     Locks come in the order identity, bucket, key. A party that has fallen silent is awaited again: what it last said
     still stands, but nobody knows whether it holds. A report under other terms than ours still shows its findings,
     since a lock that is shut under either contract is worth knowing, beside a finding that the contracts differ.
+
+    What a holder waives is listed and does not count, until its end; whether that has come is judged as of the last
+    check or report, so a share does not change by being looked at.
     """
     holding = holders(contract)
     verdicts = [*([state.own] if state.own else []), *(item.report.verdict for item in believed(contract, state))]
+    # Its own clock may be ahead of ours: what the holder saw at its end has ended.
+    dated = [(verdict, max(verdict.as_of, state.at or verdict.as_of)) for verdict in verdicts]
     states = {
-        lock.lock: lock for verdict in verdicts for lock in verdict.locks if holding.get(lock.lock) == verdict.account
+        lock.lock: lock
+        for verdict, at in dated
+        for lock in verdict.counted(at).locks
+        if holding.get(lock.lock) == verdict.account
     }
-    findings = [
-        finding
-        for verdict in verdicts
+    held = [
+        (finding, finding.counts(at))
+        for verdict, at in dated
         for finding in verdict.findings
         if holding.get(finding.lock, verdict.account) == verdict.account
     ]
+    findings = [finding for finding, counts in held if counts]
     heard = {verdict.account for verdict in verdicts}
     findings += _differences(contract, state)
     findings += [
@@ -173,6 +162,8 @@ def merge(contract: Contract, state: State) -> Share:
         findings=gravest({finding.identity: finding for finding in reversed(findings)}.values()),
         awaiting=tuple(party.account for party in contract.parties if party.account not in heard - silent),
         remarks=state.own.remarks if state.own else (),
+        waived=gravest(finding for finding, counts in held if not counts),
+        suspended=tuple(one for verdict, at in dated if (one := verdict.suspended) and at < one.until),
     )
 
 
@@ -214,10 +205,13 @@ def worth_telling(told: Share | None, now: Share) -> bool:
     """Whether people should hear of `now`, given what they were last told.
 
     Nothing is told of a new contract while only a partner is awaited. The same findings are never told twice: another
-    witness, statement, Sid or position of theirs is no news.
+    witness, statement, Sid or position of theirs is no news. While a share is suspended only that is told, and then
+    that it no longer is, with whatever stands by then.
     """
     if told is None:
-        return bool(now.findings) or not now.awaiting
+        return bool(now.findings or now.suspended) or not now.awaiting
+    if told.suspended != now.suspended or now.suspended:
+        return told.suspended != now.suspended
     if identities(told.findings) != identities(now.findings):
         return True
     return told.headline is not now.headline and not now.awaiting
@@ -270,13 +264,17 @@ def fill(contract: Contract, state: State, cause: Cause, moment: Moment) -> Stat
 
 
 def refreshed(contract: Contract, state: State, moment: Moment) -> Slot | None:
-    """Another announcement in place of a recovery that waits in the slot, when it no longer holds; None when it does.
+    """Another announcement in place of a recovery that waits in the slot, when it no longer holds, and of any when the
+    share was suspended meanwhile; None when the one that waits may be sent.
 
     Whether the recovery was sent, nobody knows: whoever was to send it may have died before or after. So what stands
     now is told even when it is what people were told before; and as it is another text, under another id.
     """
     slot, now = state.slot, merge(contract, state)
-    if slot is None or is_grave(slot.after) or not is_grave(now):
+    if slot is None:
+        return None
+    is_withdrawn = bool(now.suspended) and not slot.after.suspended
+    if not is_withdrawn and (is_grave(slot.after) or not is_grave(now)):
         return None
     return replace(
         slot,
@@ -291,7 +289,8 @@ def refreshed(contract: Contract, state: State, moment: Moment) -> Slot | None:
 def _cause_of(contract: Contract, state: State, after: Share) -> Cause | None:
     """The cause behind the gravest finding that changed: ours, or the one that its holder reported."""
     news = changed(state.told, after)
-    if not news:
+    # What was waived, or no longer is, did not come or go.
+    if not news or news[0].waiver or news[0].identity in identities(after.waived):
         return None
     if news[0].account == state.account:
         return state.own_cause
@@ -332,7 +331,7 @@ def record(
     recent, again = heard_of(state, cause, moment.now, moment.times)
     before = replace(state, recent=recent, again=again)
     findings, held = settled(before, verdict, moment.now, moment.times)
-    own = _with_findings(replace(verdict, locks=carried(before, verdict)), findings)
+    own = marked(contract, replace(verdict, locks=carried(before, verdict)).with_findings(findings))
     news = _news(state.own, own)
     has_fired = cause.kind == SETTLED or (state.timer is not None and state.timer <= moment.now)
     cause = behind(before, cause, news[0], moment.times) if news else cause
@@ -376,9 +375,13 @@ def _news(before: Verdict | None, own: Verdict) -> tuple[Finding, ...]:
 
 
 def _listened(contract: Contract, state: State, moment: Moment) -> State:
-    """The state with the silences of this moment."""
+    """The state as of this moment: who is silent by now, and what has ended."""
     listening = replace(
-        state, awaited=silence.awaited(contract, state, moment.now), unheard=silence.unheard(contract, state)
+        state,
+        awaited=silence.awaited(contract, state, moment.now),
+        unheard=silence.unheard(contract, state),
+        # A clock that is set back brings nothing back.
+        at=max(moment.now, state.at or moment.now),
     )
     return replace(listening, silences=silence.silences(contract, listening, moment.now, moment.times))
 
@@ -407,7 +410,7 @@ def _next_incident(
     incident: Incident | None, before: Verdict | None, own: Verdict, cause: Cause, moment: Moment
 ) -> Incident | None:
     is_open = incident is not None and incident.closed is None
-    grave = [finding for finding in own.findings if finding.kind in GRAVE]
+    grave = [finding for finding in own.findings if finding.kind in GRAVE and finding.counts(moment.now)]
     if grave and not is_open:
         by = cause if touches(cause, gravest(grave)[0]) else None
         return Incident(moment.new_id(), own.account, _when(by, own), opened_by=by)

@@ -127,8 +127,9 @@ class Inquiry:
         return diagnose(Known(contract, share, incidents), alike.attempts, alike.match), share
 
     def _tell(self, contract: Contract, answer: Diagnosis, share: Share | None) -> None:
-        """Once for each open incident and signature; an answer that names nothing is in the re-check only."""
-        if share is None or not answer.locks or answer.sure is Sure.CANNOT_TELL:
+        """Once for each open incident and signature. An answer that names nothing is in the re-check only; so is any
+        while the share is suspended, since refusing is what was meant."""
+        if share is None or share.suspended or not answer.locks or answer.sure is Sure.CANNOT_TELL:
             return
         incidents = _incidents(self.store.state(contract.name))
         incident = next((one for one in incidents if one.closed is None), None)

@@ -80,6 +80,19 @@ EXAMPLES: Mapping[str, str] = {
     "also_allowed[].prefixes": "[sales/]",
     "also_allowed[].prefixes[]": "sales/",
     "also_allowed[].reason": "yearly audit",
+    "suspended": "{by: Dana Example, reason: access withdrawn after the audit, until: 2026-12-31}",
+    "suspended.by": "Dana Example",
+    "suspended.reason": "access withdrawn after the audit",
+    "suspended.until": "2026-12-31",
+    "waivers": '[{finding: bucket.wide-principal, principal: "333333333333", reason: migration, until: 2026-12-31}]',
+    "waivers[]": '{finding: bucket.wide-principal, principal: "333333333333", reason: migration, until: 2026-12-31}',
+    "waivers[].finding": "bucket.wide-principal",
+    "waivers[].principal": '"333333333333"',
+    "waivers[].resource": "arn:aws:s3:::datalake-curated-a/migration/*",
+    "waivers[].actions": "[s3:GetObject]",
+    "waivers[].actions[]": "s3:GetObject",
+    "waivers[].reason": "migration",
+    "waivers[].until": "2026-12-31",
 }
 """What each field looks like in a file; `[]` stands for any item of a list."""
 

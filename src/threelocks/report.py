@@ -23,7 +23,7 @@ from pydantic_core import PydanticSerializationError
 
 from threelocks.catalogue import CATALOGUE, plain_sentence
 from threelocks.contract import Contract
-from threelocks.finding import THE_THREE_LOCKS, Cause, Finding, Kind, Lock, LockState, Remedy, Scope, Verdict
+from threelocks.finding import THE_THREE_LOCKS, Cause, Finding, Kind, Lock, LockState, Remedy, Scope, Verdict, Waiver
 
 FORMAT = "threelocks.report/1"
 REQUEST_FORMAT = "threelocks.request/1"
@@ -103,7 +103,7 @@ def make(
 ) -> Report:
     """The report of a verdict, with what must not cross left out."""
     kept = _masked_findings(contract, verdict.findings)
-    told = any(finding.kind is not Kind.RISK for finding in kept)
+    told = any(finding.kind is not Kind.RISK and finding.counts(verdict.as_of) for finding in kept)
     return trimmed(
         Report(
             stamp=stamp,
@@ -118,11 +118,12 @@ def make(
 
 
 def trimmed(report: Report, limit: int = LARGEST) -> Report:
-    """The report with as many findings as fit into `limit` bytes of JSON, gravest first, and one that says how many do
-    not. The marker is as grave as what it stands for, so that trimming never makes a standing milder."""
+    """The report with as many findings as fit into `limit` bytes of JSON, gravest first and waived ones last, and one
+    that says how many do not. The marker is as grave as what it stands for, so that trimming never makes a standing
+    milder."""
     if len(encode(report).encode()) <= limit:
         return report
-    short = [_cut(finding) for finding in sorted(report.verdict.findings, key=lambda one: _GRAVITY.index(one.kind))]
+    short = [_cut(finding) for finding in sorted(report.verdict.findings, key=_weight)]
     kept = list(short)
     while True:
         verdict = replace(report.verdict, findings=(*kept, *_left_out(report, short[len(kept) :])))
@@ -131,6 +132,10 @@ def trimmed(report: Report, limit: int = LARGEST) -> Report:
         if size <= limit or not kept:
             return smaller
         del kept[min(len(kept) - 1, len(kept) * limit // size) :]
+
+
+def _weight(finding: Finding) -> tuple[bool, int]:
+    return bool(finding.waiver) and finding.kind is not Kind.UNREAD, _GRAVITY.index(finding.kind)
 
 
 def _cut(finding: Finding) -> Finding:
@@ -163,6 +168,7 @@ def _left_out(report: Report, findings: list[Finding]) -> tuple[Finding, ...]:
     marker = Finding(
         code="watchdog.report-trimmed",
         kind=findings[0].kind,  # the gravest of them
+        waiver=_of_all(findings),
         lock=Lock.WATCHDOG,
         account=verdict.account,
         resource=f"contract/{verdict.contract}",
@@ -207,11 +213,17 @@ def _masked_findings(contract: Contract, findings: Iterable[Finding]) -> tuple[F
         if finding.scope is Scope.SHARE:
             masked = _masked_finding(contract, finding)
             alike.setdefault(masked.identity, []).append(masked)
-    return tuple(
-        first if len(same) == 1 else replace(first, detail=f"{first.detail} ({len(same)} findings of this kind)")
-        for same in alike.values()
-        for first in same[:1]
-    )
+    return tuple(same[0] if len(same) == 1 else _as_one(same) for same in alike.values())
+
+
+def _as_one(same: list[Finding]) -> Finding:
+    return replace(same[0], detail=f"{same[0].detail} ({len(same)} findings of this kind)", waiver=_of_all(same))
+
+
+def _of_all(findings: list[Finding]) -> Waiver | None:
+    """The waiver of several findings told as one: the first to end, and none where one of them has none."""
+    waivers = [finding.waiver for finding in findings]
+    return None if None in waivers else min((one for one in waivers if one), key=lambda one: one.until)
 
 
 def _masked_finding(contract: Contract, finding: Finding) -> Finding:
@@ -350,6 +362,8 @@ def refusal(contract: Contract, report: Report, *, account: str, sender: str, se
         return "it is about another contract"
     if verdict.account != sender:
         return "its verdict is another account's"
+    if verdict.suspended and verdict.suspended.account != sender:
+        return "its suspension is another account's"
     if report.incident and report.incident.account != sender:
         return "its incident is another account's"
     if report.stamp > (sent_at + AHEAD).timestamp() * 1000:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, date, datetime, time, timedelta
 
 from threelocks.policy.arn import Arn, BadArnError, partition_of
 
@@ -56,6 +58,23 @@ def value(text: str) -> str:
     if not text.isprintable():
         raise ValueError(f"{shown(text)} has a control or invisible character; write the value as plain text")
     return text
+
+
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+
+def until(written: object) -> datetime:
+    """The end of something: a day, which counts to its last moment, or a time with its offset. In UTC."""
+    with suppress(ValueError, OverflowError):
+        if isinstance(written, str) and _DAY.fullmatch(written):
+            return datetime.combine(date.fromisoformat(written) + timedelta(days=1), time(), UTC)
+        moment = datetime.fromisoformat(written) if isinstance(written, str) else written
+        if isinstance(moment, datetime) and moment.tzinfo:
+            return moment.astimezone(UTC)
+    raise ValueError(
+        f"{shown(written)} is not a date or a time; write 2026-12-31, which counts to the end of that day (UTC), or "
+        "2026-12-31T18:00:00Z"
+    )
 
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")

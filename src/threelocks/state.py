@@ -109,6 +109,7 @@ class State:
     awaited: tuple[tuple[str, datetime], ...] = ()  # party -> since when its reports are waited for
     unheard: tuple[tuple[str, int], ...] = ()  # party -> stamp of our first report that it has not acknowledged
     silences: tuple[Silence, ...] = ()
+    at: datetime | None = None  # of the last check or report: what has ended by then has ended
     answered: tuple[tuple[str, datetime], ...] = ()  # party -> when its last request for a report was taken up
 
 

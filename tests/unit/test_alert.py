@@ -35,6 +35,20 @@ from threelocks.report import make
 GOLDEN = Path(__file__).parent / "golden"
 SWEEP = Cause(kind="sweep", at=START)
 
+APPLIED = Cause(kind="apply", at=START)
+A_WAIVER = {
+    "finding": "bucket.wide-principal",
+    "principal": CONSUMER,
+    "reason": "the role moves to another name this week",
+    "until": "2026-11-23T10:45:00Z",
+}
+A_SUSPENSION = {"by": "Dana Example", "reason": "withdrawn until the audit is over", "until": "2026-12-31"}
+
+
+def contract(**own: object) -> Contract:
+    """The example, with what its holder adds."""
+    return Contract.model_validate(CONTRACT.model_dump() | own)
+
 
 class Story:
     """Both accounts, and the slot that each fills as one thing after another happens to the locks."""
@@ -56,7 +70,8 @@ class Story:
         cause = replace(cause, at=at - timedelta(seconds=5))
         state = incident.record(self.contract, self.states[account], verdict, cause, self._moment(account))
         self.states[account] = state
-        report = make(self.contract, verdict, stamp=self.minute, cause=state.own_cause, incident=state.incident)
+        assert state.own is not None
+        report = make(self.contract, state.own, stamp=self.minute, cause=state.own_cause, incident=state.incident)
         other = CONSUMER if account == OWNER else OWNER
         heard = incident.accept(self.contract, self.states[other], report, self._moment(other))
         assert heard is not None
@@ -113,6 +128,16 @@ def stories() -> dict[str, Mail]:
     )
     more = watching()
     more.happens(OWNER, NO_ALLOW, cause=change())
+    known = watching()
+    known.happens(OWNER, WIDE_ROOT, cause=change())
+    known.contract = contract(waivers=[A_WAIVER])
+    waived = known.happens(OWNER, WIDE_ROOT, cause=APPLIED)
+    expired = known.happens(OWNER, WIDE_ROOT)
+    withdrawn = watching()
+    withdrawn.contract = contract(suspended=A_SUSPENSION)
+    suspended = withdrawn.happens(OWNER, NO_ALLOW, cause=APPLIED)
+    withdrawn.contract = CONTRACT
+    resumed = withdrawn.happens(OWNER, NO_ALLOW, cause=APPLIED)
     return {
         "first": mail_of(started),
         "break-by-the-holder": mail_of(shut),
@@ -123,6 +148,12 @@ def stories() -> dict[str, Mail]:
         "recovery-by-the-other": mail_of(repaired, CONSUMER),
         "widening": mail_of(watching().happens(OWNER, WIDE_ROOT, cause=change())),
         "unknown": mail_of(watching().happens(OWNER, KEY_UNREAD)),
+        "waived-by-the-holder": mail_of(waived),
+        "waived-by-the-other": mail_of(waived, CONSUMER),
+        "waiver-expired": mail_of(expired),
+        "suspended-by-the-holder": mail_of(suspended),
+        "suspended-by-the-other": mail_of(suspended, CONSUMER),
+        "resumed": mail_of(resumed),
         "change-while-open": mail_of(more.happens(OWNER, NO_ALLOW, KEY_DISABLED)),
     }
 

@@ -6,11 +6,13 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
+import yaml
 from moto import mock_aws
 
 from simulation.memory import verdict_of
@@ -122,6 +124,12 @@ def test_the_problems_of_every_file_are_told_at_once_on_stderr(write: Any, capsy
 def test_a_file_that_cannot_be_read_is_told_without_a_traceback(make: Any, told: str, write: Any, capsys: Said) -> None:
     assert cli.main(["validate", make(write)]) == 2
     assert told in capsys.readouterr().err
+
+
+def test_an_exception_that_is_over_is_refused_with_its_place(write: Any, capsys: Said) -> None:
+    file = write(TEXT + "suspended: {by: Dana, reason: audit, until: 2020-01-01}\n")
+    assert cli.main(["validate", file]) == 2
+    assert f"{file}: suspended.until: is over since 2020-01-02 00:00 UTC" in capsys.readouterr().err
 
 
 def test_two_files_of_one_name_are_refused(write: Any, capsys: Said) -> None:
@@ -346,6 +354,27 @@ def test_a_finding_is_printed_with_its_proof_and_its_remedy(snapshot: str, capsy
         "aws s3api put-bucket-policy",
     ):
         assert part in said
+
+
+def test_what_is_waived_is_printed_apart_and_makes_up_no_exit_status(snapshot: str, write: Any, capsys: Said) -> None:
+    until = (datetime.now(UTC) + timedelta(days=9)).isoformat()
+    exceptions = {
+        "waivers": [{"finding": "bucket.no-allow", "reason": "known", "until": until}],
+        "suspended": {"by": "Dana", "reason": "the audit", "until": until},
+    }
+    file = write(TEXT + yaml.safe_dump(exceptions))
+    off = judging(Kind.SHUT)
+    assert cli.main(["check", file, "--snapshot", snapshot], judge=off) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("INTACT: bi-curated-read")
+    assert f"suspended until {until[:10]}" in said
+    assert "open, and no wider than agreed, but for what is waived" in said
+    assert f"waived until {until[:10]}" in said
+    assert cli.main(["check", file, "--snapshot", snapshot, "--json"], judge=off) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["headline"] == "INTACT"
+    assert {one["waiver"]["reason"] for verdict in answer["verdicts"] for one in verdict["findings"]} == {"known"}
+    assert answer["verdicts"][0]["suspended"]["by"] == "Dana"
 
 
 def test_what_a_policy_says_does_not_steer_the_terminal(snapshot: str, capsys: Said) -> None:

@@ -21,6 +21,7 @@ from simulation.denials import (
 from simulation.examples import CONSUMER, CONTRACT, NO_ALLOW, NO_DECRYPT, OWNER, STRANGER
 from simulation.memory import Clock, MemoryAccount, MemoryLedger, memory_account, verdict_of
 from threelocks.alert.text import WIDTH
+from threelocks.contract import Contract
 from threelocks.diagnose import NOT_AGREED, WHOSE, Denial, read
 from threelocks.finding import Cause
 from threelocks.handlers import on_denied, recheck
@@ -126,6 +127,18 @@ def test_a_refused_read_is_checked_live_and_mailed_beside_the_alert(owner: App) 
     assert incident is not None
     assert incident.id in mail.body
     assert max(map(len, mail.body.splitlines())) <= WIDTH + 80  # the command to check again is one line
+
+
+def test_while_a_share_is_suspended_a_diagnosis_is_in_the_recheck_only(owner: App) -> None:
+    ends = {"by": "Dana", "reason": "the audit", "until": AT + timedelta(days=1)}
+    suspended = Contract.model_validate(CONTRACT.model_dump() | {"suspended": ends})
+    owner.account.store.contracts[CONTRACT.name] = suspended
+    owner.account.scene.findings = (NO_ALLOW,)
+    on_denied.handle(owner, batch(s3_denied(CONTRACT)))
+    assert owner.account.stored(CONTRACT.name).incident is not None
+    assert owner.diagnoses() == []
+    answer = recheck.handle(owner, {"contract": CONTRACT.name})  # type: ignore[arg-type] # what it needs of an app
+    assert len(answer["contracts"][0]["diagnoses"]) == 1
 
 
 def test_what_counts_as_told_is_not_touched_by_a_diagnosis(owner: App) -> None:

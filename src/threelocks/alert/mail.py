@@ -58,6 +58,7 @@ def compose(contract: Contract, slot: Slot, *, account: str, recheck: str) -> Ma
         _head(contract, slot, account),
         _locks(contract, slot.after, account),
         _why(contract, slot),
+        _waived(contract, slot.after),
         _cause(contract, slot, account),
         _to_do(contract, slot, account),
         _readers(contract, slot),
@@ -93,7 +94,9 @@ def _subject(contract: Contract, slot: Slot) -> str:
     label = _label(slot)
     for contract_limit, name_limit in ((63, 60), (50, 24), (36, 16), (24, 10)):
         name = plain(contract.name, contract_limit)
-        if finding is None:
+        if slot.after.suspended:
+            subject = f"{label}: {name} - by {who(contract, slot.after.suspended[0].account, name_limit)}"
+        elif finding is None:
             subject = f"{label}: {name} - now watching"
         else:
             subject = f"{label}: {name} - {LOCK_WORDS[finding.lock]} of {who(contract, finding.account, name_limit)}"
@@ -106,12 +109,23 @@ def _label(slot: Slot) -> str:
     """The standing, and how it compares with what people know."""
     now = standing(slot.after.headline)
     kind = mail_kind(slot.before, slot.after)
+    if slot.after.suspended:
+        return "SUSPENDED"
+    if kind in _LABELS:
+        return f"{_LABELS[kind]}, {now}"
     if kind is MailKind.RECOVERY:
         return f"{now} again" if slot.after.headline is Headline.INTACT else f"Recovered, {now}"
     if kind is not MailKind.CHANGE or slot.before is None:
         return now
     was = slot.before.headline
     return f"Still {now}" if was is slot.after.headline else f"{now} (was {standing(was)})"
+
+
+_LABELS = {
+    MailKind.WAIVED: "Waived",
+    MailKind.WAIVER_EXPIRED: "Waiver over",
+    MailKind.RESUMED: "No longer suspended",
+}
 
 
 def _attributes(contract: Contract, slot: Slot) -> dict[str, str]:
@@ -131,17 +145,28 @@ def _attributes(contract: Contract, slot: Slot) -> dict[str, str]:
 def _head(contract: Contract, slot: Slot, account: str) -> list[str]:
     finding = subject_finding(slot)
     lines = [f"{_label(slot)}: {contract.name}"]
-    if finding:
+    if finding and not slot.after.suspended:
         lines.append(f"{LOCK_WORDS[finding.lock].capitalize()} of {who(contract, finding.account)}")
     watched = ["This share is watched from now on."] if slot.before is None else []
     # The effect may name principals and keys, so its further lines are indented like all that is not ours.
-    said = (effect(contract, slot), _call(contract, slot, account))
+    said = (*_suspensions(contract, slot), effect(contract, slot), _call(contract, slot, account))
     return [*lines, "", *watched, *(line for text in said for line in wrapped(text, "", INDENT))]
+
+
+def _suspensions(contract: Contract, slot: Slot) -> list[str]:
+    said = [
+        f"Suspended by {who(contract, one.account)} until {at(one.until)}: {ended(plain(one.reason, 300))} "
+        f"Decided by {ended(plain(one.by, 100))}"
+        for one in slot.after.suspended
+    ]
+    if said:
+        return [*said, "No change is told until then; every lock is read and reported all the same."]
+    return ["The share is no longer suspended."] if slot.before and slot.before.suspended else []
 
 
 def _call(contract: Contract, slot: Slot, account: str) -> str:
     """Who must act, right at the top."""
-    actors = _actors(slot.after.findings)
+    actors = () if slot.after.suspended else _actors(slot.after.findings)
     if not actors:
         return "Nobody needs to act."
     if account in actors:
@@ -167,7 +192,8 @@ def _locks(contract: Contract, share: Share, account: str) -> list[str]:
         if state is None:
             word, when = ("not checked yet" if holder == account else "not heard yet"), ""
         else:
-            word = ", ".join(KIND_WORDS[kind] for kind in state.kinds) or "open"
+            waived = " (waived)" if any(finding.lock is lock for finding in share.waived) else ""
+            word = (", ".join(KIND_WORDS[kind] for kind in state.kinds) or "open") + waived
             when = f", as of {at(state.as_of)}"
         rows.append((f"{number} {LOCK_WORDS[lock]}", word, f"{who(contract, holder)}{when}"))
     widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
@@ -178,12 +204,13 @@ def _locks(contract: Contract, share: Share, account: str) -> list[str]:
 
 
 def _why(contract: Contract, slot: Slot) -> list[str]:
-    past = slot.before.findings if slot.before else ()
-    now, was = identities(slot.after.findings), identities(past)
+    # What came while nothing was told is news to whoever reads of it now.
+    past = slot.before.findings if slot.before and not slot.before.suspended else ()
+    now, was, waived = identities(slot.after.findings), identities(past), identities(slot.after.waived)
     groups = (
         ("new", [finding for finding in slot.after.findings if finding.identity not in was]),
         ("still so", [finding for finding in slot.after.findings if finding.identity in was]),
-        ("no longer so", [finding for finding in past if finding.identity not in now]),
+        ("no longer so", [finding for finding in past if finding.identity not in now | waived]),
     )
     filled = [(title, findings) for title, findings in groups if findings]
     if [title for title, _ in filled] == ["no longer so"]:
@@ -201,6 +228,19 @@ def _why(contract: Contract, slot: Slot) -> list[str]:
         rest = [f"{INDENT}... and {len(findings) - AT_ALL} more"] if len(findings) > AT_ALL else []
         lines += [*head, *told, *rest]
     return ["WHY", *lines] if lines else []
+
+
+def _waived(contract: Contract, share: Share) -> list[str]:
+    """What is off and does not count, with why and until when."""
+    lines = []
+    for finding in share.waived[:AT_ALL]:
+        lines += _finding(contract, finding, in_full=False)
+        if finding.waiver:
+            said = f"until {at(finding.waiver.until)}, by {who(contract, finding.account)}"
+            lines += wrapped(f"{said}: {ended(plain(finding.waiver.reason, 300))}", _DEEP)
+    if len(share.waived) > AT_ALL:
+        lines.append(f"{INDENT}... and {len(share.waived) - AT_ALL} more")
+    return ["WAIVED", *lines] if lines else []
 
 
 def _finding(contract: Contract, finding: Finding, *, in_full: bool) -> list[str]:
@@ -251,7 +291,13 @@ def _cause(contract: Contract, slot: Slot, account: str) -> list[str]:
     if finding is None:
         return []
     title = "WHO AND WHEN"
-    if mail_kind(slot.before, slot.after) is MailKind.RECOVERY:
+    kind = mail_kind(slot.before, slot.after)
+    if kind in {MailKind.SUSPENDED, MailKind.RESUMED, MailKind.WAIVED}:
+        return []  # a contract that was applied, which no event tells of, or a date that has come
+    if kind is MailKind.WAIVER_EXPIRED and finding.waiver:
+        over = f"Its waiver by {who(contract, finding.account)} ended at {at(finding.waiver.until)}"
+        return [title, *wrapped(f"{over}: {ended(plain(finding.waiver.reason, 300))}", INDENT)]
+    if kind is MailKind.RECOVERY:
         title = "WHO FIXED IT, AND WHEN"
     if not touches(cause, finding):
         return [title, *wrapped(_no_change(contract, cause), INDENT), *_others(cause)]
@@ -317,7 +363,7 @@ def _link(contract: Contract, cause: Cause, account: str) -> list[str]:
 
 def _to_do(contract: Contract, slot: Slot, account: str) -> list[str]:
     findings = slot.after.findings
-    if not findings:
+    if not findings or slot.after.suspended:
         return []
     lines = []
     mine = [finding for finding in findings if _actor(finding) == account]

@@ -10,7 +10,7 @@ from enum import StrEnum
 from threelocks.alert.text import plain
 from threelocks.contract import Contract
 from threelocks.finding import Finding, Headline, Kind, Lock, Share
-from threelocks.incident import Slot, changed, gravest, is_grave
+from threelocks.incident import Slot, changed, gravest, identities, is_grave
 
 
 class MailKind(StrEnum):
@@ -23,6 +23,10 @@ class MailKind(StrEnum):
     RISK = "risk"
     CHANGE = "change"  # something else is off than was told last
     RECOVERY = "recovery"
+    WAIVED = "waived"  # what was told does not count any more, until a date
+    WAIVER_EXPIRED = "waiver-expired"  # what was waived counts again
+    SUSPENDED = "suspended"  # nothing is told of the share from now on, until a date
+    RESUMED = "resumed"  # the suspension is over
     DIAGNOSIS = "diagnosis"  # which lock refused the readers, while an incident is open
 
 
@@ -37,13 +41,29 @@ _GRAVITY = tuple(Headline)  # gravest first
 
 def mail_kind(before: Share | None, after: Share) -> MailKind:
     """The kind of a mail that tells of `after` to people who were last told `before`."""
-    if before is None or (not before.findings and not after.findings):
+    if before is None:
         return MailKind.FIRST
+    if before.suspended != after.suspended:
+        return MailKind.SUSPENDED if after.suspended else MailKind.RESUMED
+    if not before.findings and not after.findings:
+        return MailKind.FIRST
+    if waiving := _of_waivers(before, after):
+        return waiving
     if not after.awaiting and not is_grave(after) and (is_grave(before) or not after.findings):
         return MailKind.RECOVERY
     if after.findings and _GRAVITY.index(after.headline) < _GRAVITY.index(before.headline):
         return _OPENING[after.headline]
     return MailKind.CHANGE
+
+
+def _of_waivers(before: Share, after: Share) -> MailKind | None:
+    """Whether the gravest news is that a finding is waived, or is no longer."""
+    news = changed(before, after)[:1]
+    if not news:
+        return None
+    if identities(news) <= identities(after.findings):
+        return MailKind.WAIVER_EXPIRED if news[0].waiver else None
+    return MailKind.WAIVED if identities(news) <= identities(after.waived) else None
 
 
 def subject_finding(slot: Slot) -> Finding | None:
@@ -110,7 +130,7 @@ def effect(contract: Contract, slot: Slot) -> str:
     if after.headline is Headline.BROKEN:
         return _broken(contract, after, news=before is not None and before.headline is not Headline.BROKEN)
     if after.headline is Headline.WIDENED:
-        again = f"{role} can read {address} again, but m" if _kinds(before) & {Kind.SHUT} else "M"
+        again = f"{role} can read {address} again, but m" if _was_shut(before, after) else "M"
         return f"{again}ore is allowed than was agreed: {_wide(contract, after)}."
     if Kind.UNREAD in after.kinds:
         return f"It is not known whether {role} can read {address}: {_unread(after)} could not be read in full."
@@ -126,10 +146,16 @@ def _kinds(share: Share | None) -> frozenset[Kind]:
     return share.kinds if share else frozenset()
 
 
+def _was_shut(before: Share | None, after: Share) -> bool:
+    return Kind.SHUT in _kinds(before) and all(finding.kind is not Kind.SHUT for finding in after.waived)
+
+
 def _fine(contract: Contract, before: Share | None, after: Share) -> str:
     role, address = contract.role_name, share_address(contract)
     gone = _kinds(before) - after.kinds
     rest = "" if after.headline is Headline.INTACT else " Something is still at risk, see below."
+    if after.waived:
+        return f"Nothing else is off with {address} than what is waived, see below.{rest}"
     sentences = (
         (Kind.SHUT, f"{role} can read {address} again."),
         (Kind.WIDE, f"{role} can read {address}, and no longer is more allowed than was agreed."),
