@@ -49,6 +49,10 @@ CATALOGUE: dict[str, Entry] = {
     "bucket.wide-principal": Entry("the bucket policy lets {principal} in, which was not agreed"),
     "bucket.wide-action": Entry("the bucket policy allows {principal} more actions than agreed: {actions}"),
     "bucket.wide-resource": Entry("the bucket policy opens more of {bucket} to {principal} than agreed"),
+    "bucket.ownership": Entry(
+        "objects that other accounts write to {bucket} may stay theirs, out of the policy's reach"
+    ),
+    "bucket.requester-pays": Entry("readers of {bucket} must agree to pay for each request, or are refused"),
     "bucket.unread": Entry(f"the bucket policy {_UNREAD}"),
     "bucket.not-fully-checked": Entry(f"the bucket policy {_NOT_FULLY_CHECKED}"),
     "key.no-allow": Entry("the key policy does not allow {role} {actions}"),
@@ -132,6 +136,7 @@ _PUBLIC_BLOCK = _of(
     PutBucketPublicAccessBlock DeleteBucketPublicAccessBlock PutAccountPublicAccessBlock DeleteAccountPublicAccessBlock
     """,
 )
+_OWNERSHIP = _of("s3", "PutBucketOwnershipControls DeleteBucketOwnershipControls")
 _ENCRYPTION = _of("s3", "PutBucketEncryption DeleteBucketEncryption")
 _ALIAS = _of("kms", "CreateAlias UpdateAlias DeleteAlias")
 _KEY_POLICY = _of("kms", "PutKeyPolicy")
@@ -163,9 +168,11 @@ TOLD_BY: dict[str, frozenset[tuple[str, str]]] = {
     "bucket.missing": _BUCKET,
     "bucket.wrong-encryption": _ENCRYPTION | _ALIAS,
     "bucket.not-encrypted-as-agreed": _ENCRYPTION,
-    "bucket.wide-principal": _BUCKET_POLICY | _PUBLIC_BLOCK,
+    "bucket.wide-principal": _BUCKET_POLICY | _PUBLIC_BLOCK | _OWNERSHIP | _of("s3", "PutBucketAcl"),
     "bucket.wide-action": _BUCKET_POLICY | _PUBLIC_BLOCK,
     "bucket.wide-resource": _BUCKET_POLICY | _PUBLIC_BLOCK,
+    "bucket.ownership": _OWNERSHIP,
+    "bucket.requester-pays": _of("s3", "PutBucketRequestPayment"),
     "bucket.unread": _BUCKET_POLICY,
     "bucket.not-fully-checked": _BUCKET_POLICY,
     "key.no-allow": _KEY_POLICY | _GRANTS,

@@ -15,7 +15,6 @@ from threelocks.events import EVENTS
 WAITING = {
     ("s3.amazonaws.com", name)
     for name in """
-        PutBucketOwnershipControls DeleteBucketOwnershipControls PutBucketAcl PutBucketRequestPayment
         CreateAccessPoint DeleteAccessPoint PutAccessPointPolicy DeleteAccessPointPolicy
     """.split()
 } | {("iam.amazonaws.com", "UpdateAssumeRolePolicy")}

@@ -9,6 +9,8 @@ from functools import partial
 from threelocks.contract import BucketKeys, Contract
 from threelocks.finding import Finding, Kind, Lock, Remedy
 from threelocks.locks.ask import Layered
+from threelocks.locks.bucket_acl import judge_acl
+from threelocks.locks.bucket_settings import judge_settings
 from threelocks.locks.case import About, Case, Parsed, parse, premise, unread
 from threelocks.locks.findings import open_findings
 from threelocks.locks.narrow import unknown_actions
@@ -46,6 +48,7 @@ def judge_bucket(case: Case, bucket: BucketObservation) -> list[Finding]:
     findings = unread(case, about, sources)
     findings += _elsewhere(about, case, bucket.region)
     findings += _encryption(about, case, bucket.encryption)
+    findings += judge_settings(about, case, bucket)
     if isinstance(bucket.policy, Unreadable):
         return findings
     parsed = parse(about, _documents(bucket.policy))
@@ -72,6 +75,7 @@ def _policy_findings(about: About, case: Case, bucket: BucketObservation, parsed
         # saying beside the public statement.
         services = narrow_findings(case, about, guarded, asked=is_service)
         return [*findings, _public_block(about, case), *(one for one in services if one.kind is Kind.WIDE)]
+    findings += judge_acl(about, case, bucket, layered, guarded.targets)
     return findings + narrow_findings(case, about, guarded)
 
 

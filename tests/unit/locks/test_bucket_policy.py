@@ -37,7 +37,7 @@ from tests.unit.locks.scene import (
 )
 from threelocks.contract import Contract
 from threelocks.finding import Headline, Kind, Lock, Scope
-from threelocks.observation import Encryption, Found, Observation, PublicAccessBlock
+from threelocks.observation import AclGrant, BucketAcl, Encryption, Found, Observation, PublicAccessBlock
 
 BOTH = [BUCKET, OBJECTS]
 ROOT_OF_B = f"arn:aws:iam::{CONSUMER}:root"
@@ -461,6 +461,102 @@ def test_what_nobody_is_let_in_by_is_not_wide_while_public_access_is_blocked() -
         "bucket.wide-action",
         "bucket.wide-principal",
     }
+
+
+# --- settings and lists -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ownership", [ABSENT, Found("ObjectWriter"), Found("BucketOwnerPreferred")])
+@pytest.mark.finding("bucket.ownership")
+def test_objects_of_other_writers_are_a_risk_unless_the_buckets_owner_owns_them_all(ownership: Any) -> None:
+    found = only(bucket(ownership=ownership))
+    assert (found.code, found.kind, found.account) == ("bucket.ownership", Kind.RISK, OWNER)
+    assert found.remedy
+    assert "ObjectOwnership=BucketOwnerEnforced" in found.remedy.commands[1]
+
+
+@pytest.mark.finding("bucket.requester-pays")
+def test_readers_who_must_agree_to_pay_are_a_risk() -> None:
+    found = only(bucket(requester_pays=YES))
+    assert (found.code, found.kind, found.actions) == ("bucket.requester-pays", Kind.RISK, READ)
+
+
+EVERYBODY, EVERY_ACCOUNT, LOGS = (
+    f"http://acs.amazonaws.com/groups/{name}"
+    for name in ("global/AllUsers", "global/AuthenticatedUsers", "s3/LogDelivery")
+)
+OPENED = PublicAccessBlock()
+
+
+def listing(*grants: tuple[str, str], block: PublicAccessBlock = OPENED, statement: Any = TLS_ONLY) -> Observation:
+    """A bucket whose access control list counts."""
+    acl = BucketAcl("canonical", (AclGrant("canonical", "FULL_CONTROL"), *(AclGrant(*one) for one in grants)))
+    kept = Found("ObjectWriter")
+    return bucket(SHARE_BUCKET, statement, acl=Found(acl), ownership=kept, block=Found(block))
+
+
+def outsiders(observation: Observation, agreed: Contract = AGREED) -> set[tuple[str, str, tuple[str, ...]]]:
+    every = findings(observation, agreed)
+    return {(one.code, one.principal, one.actions) for one in every if one.code != "bucket.ownership"}
+
+
+LISTS = ("s3:ListBucket", "s3:ListBucketMultipartUploads", "s3:ListBucketVersions")
+
+
+@pytest.mark.parametrize(
+    ("grant", "who", "actions"),
+    [
+        ((EVERYBODY, "READ"), ANYONE, LISTS),
+        ((EVERY_ACCOUNT, "READ_ACP"), "every AWS account", ("s3:GetBucketAcl",)),
+        (("another-user", "WRITE"), "canonical user another-user", ("s3:DeleteObject", "s3:PutObject")),
+        (("another-user", "WRITE_ACP"), "canonical user another-user", ("s3:PutBucketAcl",)),
+    ],
+)
+@pytest.mark.finding("bucket.wide-principal")
+def test_whom_the_buckets_list_lets_in_beside_its_owner_was_not_agreed(
+    grant: tuple[str, str], who: str, actions: tuple[str, ...]
+) -> None:
+    assert outsiders(listing(grant)) == {("bucket.wide-principal", who, actions)}
+
+
+def test_a_list_that_counts_for_nothing_lets_nobody_in() -> None:
+    """Switched off by ownership, void by a public access block, or S3's own writer of logs."""
+    grants = (EVERYBODY, "FULL_CONTROL"), (EVERY_ACCOUNT, "READ")
+    acl = Found(BucketAcl("canonical", tuple(AclGrant(*one) for one in grants)))
+    assert findings(bucket(acl=acl)) == ()
+    assert outsiders(listing(*grants, block=PublicAccessBlock(ignore_public_acls=True))) == set()
+    assert outsiders(listing((LOGS, "WRITE"), (LOGS, "READ_ACP"))) == set()
+    unread = bucket(acl=acl, ownership=DENIED)
+    assert codes(unread) == {"bucket.unread"}
+
+
+def test_denies_of_the_bucket_policy_bind_whom_the_list_lets_in() -> None:
+    shut_out = unless("StringNotEquals", "aws:PrincipalAccount", [OWNER, CONSUMER])
+    assert outsiders(listing((EVERYBODY, "WRITE"), statement=shut_out)) == {
+        ("bucket.wide-principal", ANYONE, ("s3:DeleteObject", "s3:PutObject"))  # those of the consumer's account
+    }
+    assert outsiders(
+        listing(
+            (EVERYBODY, "WRITE"),
+            statement=deny("s3:*", BOTH, to="*", when=when("StringNotEquals", "aws:PrincipalArn", ROLE)),
+        )
+    ) == {
+        ("bucket.wide-principal", ANYONE, ("s3:DeleteObject", "s3:PutObject"))  # the role itself
+    }
+    nobody = unless("StringNotEquals", "aws:PrincipalAccount", OWNER, ["s3:PutObject", "s3:DeleteObject"])
+    assert outsiders(listing((EVERYBODY, "WRITE"), ("another-user", "WRITE"), statement=nobody)) == set()
+
+
+def test_a_grantee_whom_denies_may_shut_out_is_unknown_since_its_account_cannot_be_told() -> None:
+    shut_out = unless("StringNotEquals", "aws:PrincipalAccount", [OWNER, CONSUMER])
+    judged = verdict(listing(("another-user", "WRITE"), statement=shut_out))
+    assert {(one.code, one.kind) for one in judged.findings if one.code != "bucket.ownership"} == {
+        ("bucket.not-fully-checked", Kind.UNREAD)
+    }
+
+
+def test_a_permission_that_nobody_knows_leaves_the_list_unknown() -> None:
+    assert {code for code, _, _ in outsiders(listing(("another-user", "FROBNICATE")))} == {"bucket.not-fully-checked"}
 
 
 @pytest.mark.parametrize(
