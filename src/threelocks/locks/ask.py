@@ -32,13 +32,18 @@ class Layered:
     def documents(self) -> tuple[Document, ...]:
         return tuple(document for entry in self.needed for _, documents in entry for document in documents)
 
-    def without(self, dropped: Callable[[Statement], bool]) -> Layered:
-        """The same without the Allows that are known to let nobody in who is asked about."""
+    def reduced(self, left: Callable[[Statement], Statement | None]) -> Layered:
+        """The same with less in its Allows: what is left of each, or None. For what is known not to be asked about."""
         needed = tuple(
-            tuple((layer, tuple(_without(document, dropped) for document in documents)) for layer, documents in entry)
+            tuple((layer, tuple(_reduced(document, left) for document in documents)) for layer, documents in entry)
             for entry in self.needed
         )
         return replace(self, needed=needed)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it plainly lets nothing pass: something that must allow has no Allow at all."""
+        return not all(any(_has_allow(one) for _, documents in entry for one in documents) for entry in self.needed)
 
     def allows(self, reading: Reading) -> tuple[tuple[Box, ...], ...]:
         return tuple(_boxes(entry, Effect.ALLOW, reading) for entry in self.needed)
@@ -47,9 +52,13 @@ class Layered:
         return tuple(box for entry in self.needed for box in _boxes(entry, Effect.DENY, reading))
 
 
-def _without(document: Document, dropped: Callable[[Statement], bool]) -> Document:
-    kept = (s for s in document.statements if s.effect is Effect.DENY or not dropped(s))
-    return replace(document, statements=tuple(kept))
+def _has_allow(document: Document) -> bool:
+    return any(statement.effect is Effect.ALLOW for statement in document.statements)
+
+
+def _reduced(document: Document, left: Callable[[Statement], Statement | None]) -> Document:
+    kept = (s if s.effect is Effect.DENY else left(s) for s in document.statements)
+    return replace(document, statements=tuple(s for s in kept if s is not None))
 
 
 def _boxes(entry: Alternatives, effect: Effect, reading: Reading) -> tuple[Box, ...]:

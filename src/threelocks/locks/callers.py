@@ -59,10 +59,10 @@ class CallerClass:
             keys |= organization(case.contract)
         return keys
 
-    def is_out_of(self, statement: Statement) -> bool:
-        """Whether an Allow names nobody of these callers. Most do not, and need not be searched."""
-        listed = statement.principals or ()
-        return not statement.not_principal and not any(self._may_be(parse_name(entry)) for entry in listed)
+    def left_of(self, allow: Statement) -> Statement | None:
+        """The Allow, unless it names nobody of these callers. Most do not, and need not be searched."""
+        listed = allow.principals or ()
+        return allow if allow.not_principal or any(self._may_be(parse_name(entry)) for entry in listed) else None
 
     def _may_be(self, name: Name) -> bool:
         if name.named is Named.SERVICE:

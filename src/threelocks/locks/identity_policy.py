@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -13,6 +14,7 @@ from threelocks.locks.agreed import permitted
 from threelocks.locks.ask import Layered
 from threelocks.locks.case import About, Case, Parsed, parse, premise, unread
 from threelocks.locks.findings import open_findings
+from threelocks.locks.inside import is_inside
 from threelocks.locks.narrow import Excess, Universe, escapes_of, not_searched, unknown_actions, wide_findings
 from threelocks.locks.remedy import mend_identity
 from threelocks.locks.terms import CALLER_GROUP, at_present, keys_in_play, not_by_a_service, organization, reader
@@ -20,7 +22,7 @@ from threelocks.observation import Absent, Found, NamedPolicy, RoleObservation, 
 from threelocks.policy.actions import BUCKET_ACTIONS, KEY_ACTIONS, OBJECT_ACTIONS
 from threelocks.policy.authorize import Layer, Policies
 from threelocks.policy.box import Atom, Literal, Not, Some, TextLiteral
-from threelocks.policy.document import Document, Effect
+from threelocks.policy.document import Document, Effect, Statement
 from threelocks.policy.pattern import glob, literal
 from threelocks.policy.space import BUCKET, CALLER, KEY_ID, OBJECT_KEY, REGION, RESOURCE, Binding, Const, Group, View
 from threelocks.policy.witness import UndecidedError
@@ -84,17 +86,20 @@ def _narrow_findings(about: About, case: Case, layered: Layered, documents: tupl
     """More than agreed on the contract's own bucket and key; anything at all on buckets that the policies do not spell
     out in full, and on the owner's other keys. A bucket named in full is the consumer's own business.
     """
-    allowed = permitted(case, "role")
-    keys = keys_in_play((*layered.documents, allowed))
+    agreed = permitted(case, "role")
+    keys = keys_in_play((*layered.documents, agreed))
+    beyond = layered.reduced(lambda allow: None if any(is_inside(allow, one) for one in agreed.statements) else allow)
     given_up: list[Finding] = []
     found: list[Excess] = []
-    for code, what, universe in (*_own(case, documents), *_others(case, documents)):
-        try:
-            for hit in escapes_of(case, universe, layered, allowed.statements, keys):
-                # One by one, so that what was found stands even when the search is given up.
-                found.append(Excess(code, what, universe, hit, _narrowing(case, code)))  # noqa: PERF401 - see above
-        except UndecidedError as error:
-            given_up.append(not_searched(about, universe, error))
+    elsewhere = beyond.reduced(partial(_unspelled, _spelled(documents, _BUCKET_OF), _spelled(documents, _KEY_OF)))
+    for reduced, asked in ((beyond, _own(case, documents)), (elsewhere, _others(case, documents))):
+        for code, what, universe in () if reduced.is_closed else asked:
+            try:
+                for hit in escapes_of(case, universe, reduced, agreed.statements, keys):
+                    # One by one, so that what was found stands even when the search is given up.
+                    found.append(Excess(code, what, universe, hit, _narrowing(case, code)))  # noqa: PERF401 - see above
+            except UndecidedError as error:
+                given_up.append(not_searched(about, universe, error))
     return [*given_up, *wide_findings(about, found)]
 
 
@@ -181,6 +186,23 @@ def _none_of(segment: int, names: Iterable[str]) -> Literal:
 
 _BUCKET_OF = re.compile(r"arn:[^:]*:s3:::([a-z0-9.-]{3,63})(?:/.*)?", re.DOTALL)
 _KEY_OF = re.compile(r"arn:[^:]*:kms:[^:]*:(\d{12}):key/([A-Za-z0-9-]+)")
+
+
+def _unspelled(buckets: set[Any], keys: set[Any], allow: Statement) -> Statement | None:
+    """An Allow with those of its resources only that may be others than these buckets and keys."""
+    if allow.not_resource:
+        return allow
+
+    def is_one_of_these(text: str) -> bool:
+        bucket, key = _BUCKET_OF.fullmatch(text), _KEY_OF.fullmatch(text)
+        named = bucket if bucket and bucket[1] in buckets else key if key and key.groups() in keys else None
+        # A wildcard before the name may stand for a whole ARN, with which the key of another object begins.
+        return named is not None and not set("*?$") & set(text[: named.end(named.re.groups)])
+
+    left = tuple(text for text in allow.resources or () if not is_one_of_these(text))
+    if not left:
+        return None
+    return allow if left == allow.resources else replace(allow, resources=left)
 
 
 def _spelled(documents: tuple[Document, ...], form: re.Pattern[str]) -> set[Any]:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from threelocks.finding import Finding, Kind, Remedy
 from threelocks.locks.agreed import Tree, as_policy, permitted
 from threelocks.locks.ask import Escape, Layered
 from threelocks.locks.callers import ANYONE, SERVICES, STRANGERS, CallerClass, classes
 from threelocks.locks.case import About, Case
+from threelocks.locks.inside import is_inside
 from threelocks.locks.narrow import Excess, Universe, escapes_of, not_searched, wide_findings
 from threelocks.locks.terms import keys_in_play
 from threelocks.policy.authorize import Layer
-from threelocks.policy.document import Document, Effect
+from threelocks.policy.box import is_fixed
+from threelocks.policy.document import Document, Effect, PrincipalType, Statement
 from threelocks.policy.principal import Named, parse_name
 from threelocks.policy.request import CallerKind
 from threelocks.policy.space import CALLER, Binding, Group, View
@@ -45,14 +48,18 @@ def narrow_findings(
     case: Case, about: About, guarded: Guarded, *, asked: Callable[[CallerClass], bool] = lambda _: True
 ) -> list[Finding]:
     """Who gets more than agreed: one finding for each class of principals and code. `asked`: of which classes."""
-    callers = [caller for caller in classes(case, about.account, guarded.layered.documents) if asked(caller)]
     agreed, services = permitted(case, guarded.on), _services_of(case, about)
+    beyond = guarded.layered.reduced(partial(_beyond, case, about, guarded, agreed, services))
+    if beyond.is_closed:
+        return []
     keys = keys_in_play((*guarded.layered.documents, agreed, services))
     given_up: list[Finding] = []
     found: list[Excess] = []
-    for caller in callers:
+    for caller in filter(asked, classes(case, about.account, guarded.layered.documents)):
         allowed = (*agreed.statements, *(services.statements if is_service(caller) else ()))
-        layered = guarded.layered.without(caller.is_out_of)
+        layered = beyond.reduced(caller.left_of)
+        if layered.is_closed:
+            continue
         for universe in _universes(case, caller, guarded.targets):
             try:
                 for hit in escapes_of(case, universe, layered, allowed, keys):
@@ -61,6 +68,31 @@ def narrow_findings(
             except UndecidedError as error:
                 given_up.append(not_searched(about, universe, error))
     return [*given_up, *_unimplied(wide_findings(about, found))]
+
+
+def _beyond(
+    case: Case, about: About, guarded: Guarded, agreed: Document, services: Document, allow: Statement
+) -> Statement | None:
+    """An Allow with those of its principals only who may get more by it than they are plainly permitted."""
+    if allow.not_principal:
+        return allow
+    views = [target.resource for target in guarded.targets]
+    on = [view.spell(()) for view in views] if all(map(is_fixed, views)) else []
+    inside = {
+        entry for permit in agreed.statements if is_inside(allow, permit, on) for entry in permit.principals or ()
+    }
+    for_services = any(is_inside(allow, permit, on) for permit in services.statements)
+    home = {about.account, case.contract.owner.account}
+    left = tuple(
+        entry
+        for entry in allow.principals or ()
+        if entry not in inside
+        and parse_name(entry).account not in home
+        and not (for_services and entry.type is PrincipalType.SERVICE)
+    )
+    if not left:
+        return None
+    return allow if left == allow.principals else replace(allow, principals=left)
 
 
 def is_service(caller: CallerClass) -> bool:

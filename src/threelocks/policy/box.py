@@ -72,7 +72,7 @@ def atoms(expr: Expr) -> Iterable[Atom]:
 
 def text_matches(view: View, patterns: Glob) -> Expr:
     """An atom, or its truth where no free text can change it."""
-    if _is_fixed(view):
+    if is_fixed(view):
         return TRUE if patterns.matches(view.spell(())) else FALSE
     first = view.parts[0]
     begun = patterns.run(patterns.start, first) if isinstance(first, str) else patterns.start
@@ -81,7 +81,8 @@ def text_matches(view: View, patterns: Glob) -> Expr:
     return Atom(view.parts, patterns) if begun else FALSE
 
 
-def _is_fixed(view: View) -> bool:
+def is_fixed(view: View) -> bool:
+    """Whether a view has no free segment."""
     return all(isinstance(part, str) for part in view.parts)
 
 
@@ -324,7 +325,7 @@ def bracket(reading: Reading, *, negated: bool) -> Lookup:
             if binding.values is None:
                 return variable.default
             return binding.values[0] if len(binding.values) == 1 and not is_multivalued(variable.name) else None
-        if isinstance(binding, View) and _is_fixed(binding):
+        if isinstance(binding, View) and is_fixed(binding):
             return binding.spell(())
         return Wild.RUN if reading.possible != negated else None
 
@@ -336,7 +337,7 @@ def _open_variables(texts: Iterable[str], statement: Statement, space: Space) ->
     for text in texts:
         for variable in parse_pattern(text, variables=statement.variables).variables:
             binding = space.binding(variable.name)
-            if isinstance(binding, Free) or (isinstance(binding, View) and not _is_fixed(binding)):
+            if isinstance(binding, Free) or (isinstance(binding, View) and not is_fixed(binding)):
                 yield variable, binding
 
 
@@ -434,7 +435,7 @@ def _spelled(parts: tuple[Part, ...], text: str) -> Expr:
 def _condition_literals(condition: Condition, statement: Statement, reading: Reading) -> Iterable[Literal]:
     operator = OPERATORS.get(condition.operator)
     binding = reading.space.binding(condition.key)
-    if isinstance(binding, View) and _is_fixed(binding):
+    if isinstance(binding, View) and is_fixed(binding):
         binding = Const((binding.spell(()),))
     if operator is None:
         yield from _constant(reading.settle(Truth.MAYBE))

@@ -30,6 +30,7 @@ class Variable:
 
 
 Piece = str | Wild | Variable
+_Token = str | Wild  # of a bound pattern: one UTF-16 unit, or a wildcard
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +144,7 @@ class Glob:
     """
 
     __slots__ = (
-        *("_any", "_fold", "_letters", "_needed", "_run", "_runs_here", "_shapes"),
+        *("_any", "_fold", "_left", "_letters", "_run", "_runs_here", "_shapes"),
         *("accept", "colonwise", "forever", "letters", "patterns", "start"),
     )
 
@@ -151,7 +152,7 @@ class Glob:
         self.patterns = patterns
         self.colonwise = colonwise
         self._fold = fold
-        self._needed: list[int] | None = None
+        self._left: list[tuple[int, _Token]] | None = None
         self._shapes: _Shapes | None = None
         # Tokens of all patterns stand one after the other; each pattern ends in a bit of its own, which accepts.
         self._letters: dict[str, int] = {}  # letter -> the bits whose token is that letter
@@ -230,20 +231,48 @@ class Glob:
 
     def needed(self, single: int) -> int:
         """The least number of letters that lead from a single run to a match."""
-        if self._needed is None:
-            self._needed = list(self._count_needed())
-        return self._needed[(single & -single).bit_length() - 1]
+        left = self._left or self._count_left()
+        return left[(single & -single).bit_length() - 1][0]
 
-    def _count_needed(self) -> Iterator[int]:
+    def shortest(self, bits: int, other: str) -> str:
+        """The shortest text that leads from these bits (not 0) to a match, with one letter for every `?`."""
+        single = min(self.single(bits), key=self.needed)
+        left = self._left or self._count_left()
+        letters: list[str] = []
+        for needed, token in left[(single & -single).bit_length() - 1 :]:
+            if not needed:
+                break
+            if token is not Wild.RUN:
+                letters.append(other if token is Wild.ONE else token)
+        return "".join(letters)
+
+    def _count_left(self) -> list[tuple[int, _Token]]:
+        """For each bit the least number of letters from there to a match, and its token; none where a pattern ends."""
+        self._left = []
         for pattern in self.patterns:
-            tokens = [
-                unit for piece in pattern.pieces for unit in (utf16(piece) if isinstance(piece, str) else (piece,))
-            ]
-            left = sum(token is not Wild.RUN for token in tokens)
-            yield left
+            tokens: list[_Token] = []
+            for piece in pattern.pieces:
+                assert not isinstance(piece, Variable)
+                tokens.extend(utf16(piece) if isinstance(piece, str) else (piece,))
+            needed = sum(token is not Wild.RUN for token in tokens)
             for token in tokens:
-                left -= token is not Wild.RUN
-                yield left
+                self._left.append((needed, token))
+                needed -= token is not Wild.RUN
+            self._left.append((0, ""))
+        return self._left
+
+    def covers(self, pattern: Pattern, *, colonwise: bool, fold: bool) -> bool:
+        """Whether what a pattern of another glob matches is plainly matched here, whatever its wildcards stand for."""
+        if (self.colonwise and not colonwise) or (fold and not self._fold):
+            return False
+        shapes = self._shapes or self._sorted_by_shape()
+        if pattern in shapes.patterns:
+            return True
+        first = pattern.pieces[0] if pattern.pieces else ""
+        head = first if isinstance(first, str) else ""
+        if pattern.pieces in ((), (head,)):
+            return self.matches(head)
+        return head.isascii() and (head.lower() if self._fold else head).startswith(shapes.starts)
 
     def live_letters(self, bits: int) -> list[str]:
         """The letters that some token at these bits names."""
@@ -276,14 +305,15 @@ class Glob:
                 starts.append(parts[0])
             else:
                 between.append(parts)
-        self._shapes = _Shapes(frozenset(exact), tuple(starts), tuple(between), others)
+        self._shapes = _Shapes(frozenset(self.patterns), frozenset(exact), tuple(starts), tuple(between), others)
         return self._shapes
 
 
 @dataclass(frozen=True, slots=True)
 class _Shapes:
-    """Patterns without wildcards; with one `*`, at the end; with `*` elsewhere; and whether there are others."""
+    """All patterns; those without wildcards; with one `*`, at the end; with `*` elsewhere; whether there are others."""
 
+    patterns: frozenset[Pattern]
     exact: frozenset[str]
     starts: tuple[str, ...]
     between: tuple[tuple[str, ...], ...]

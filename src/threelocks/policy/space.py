@@ -79,6 +79,10 @@ class Shape:
     def done(self, state: int) -> bool:
         return state == 1 if self.path else not state & 1 and (state >> 1) >= self.least
 
+    def shortest(self, letter: str) -> str:
+        """The shortest text of this letter, where the shape leaves a choice."""
+        return "/" if self.path else self.lead + letter * (self.least - len(self.lead))
+
     def holds(self, text: str) -> bool:
         """Whether the whole text is valid."""
         state = self.start

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import product
 from typing import NamedTuple
 
@@ -46,7 +47,36 @@ def walk(group: Group, expr: Expr, budget: Budget) -> tuple[str, ...] | None:
     Raises UndecidedError beyond the budget, or when the shortest texts are longer than AWS allows.
     """
     plain = normal(expr)
-    return None if plain == Some() else _Walker(group, plain, budget).search()
+    if plain == Some():
+        return None
+    likely = _likely(group, plain, budget)
+    return _Walker(group, plain, budget).search() if likely is None else likely
+
+
+def _likely(group: Group, expr: Expr, budget: Budget) -> tuple[str, ...] | None:
+    """For each segment a text that is as short as it can be at all, if these will do: as a rule they do."""
+    wanted: dict[int, list[Atom]] = {}
+    for part in expr.of if isinstance(expr, All) else (expr,):
+        if isinstance(part, Atom) and isinstance(part.parts[-1], int) and len(_segments(part.parts)) == 1:
+            wanted.setdefault(part.parts[-1], []).append(part)
+    used = _used(atom.glob for atom in atoms(expr))
+    budget.spend(_LIKELY * (1 + len(wanted)))
+    texts = []
+    for number, shape in enumerate(group.segments):
+        other = _other(shape, used) or shape.letters[0]
+        matches = [_shortest_match(atom, other) for atom in wanted.get(number, ())]
+        text = max((*matches, shape.shortest(other)), key=len)
+        if not text.isascii() or not shape.holds(text):
+            return None
+        texts.append(text)
+    likely = tuple(texts)
+    return likely if holds_for(expr, likely) else None
+
+
+def _shortest_match(atom: Atom, other: str) -> str:
+    """The shortest text of the one segment of a view that ends with it; empty where there is none."""
+    begun = atom.glob.run(atom.glob.start, "".join(part for part in atom.parts if isinstance(part, str)))
+    return atom.glob.shortest(begun, other) if begun else ""
 
 
 def better_read(group: Group, expr: Expr, texts: tuple[str, ...]) -> tuple[str, ...]:
@@ -84,7 +114,35 @@ def _joined(parts: Iterable[Expr], *, both: bool) -> Expr:
             return part
         flat.update(dict.fromkeys(part.of if isinstance(part, kind) else (part,)))
     merged = tuple(_merged(flat, negative=both))
+    if both:
+        merged = tuple(_open(merged))
+        if other() in merged:
+            return other()
     return merged[0] if len(merged) == 1 else kind(merged)
+
+
+def _open(parts: tuple[Expr, ...]) -> Iterator[Expr]:
+    """A conjunction in which what must match leaves out the patterns that are plainly ruled out by what must not."""
+    barred: dict[Parts, list[Glob]] = {}
+    for part in parts:
+        if isinstance(part, Not) and isinstance(part.of, Atom):
+            barred.setdefault(part.of.parts, []).append(part.of.glob)
+    for part in parts:
+        if not isinstance(part, Atom) or part.parts not in barred:
+            yield part
+            continue
+        own = part.glob
+        left = tuple(
+            pattern
+            for pattern in own.patterns
+            if not any(one.covers(pattern, colonwise=own.colonwise, fold=own.fold) for one in barred[part.parts])
+        )
+        if not left:
+            yield Some()
+        elif len(left) == len(own.patterns):
+            yield part
+        else:
+            yield Atom(part.parts, glob(left, colonwise=own.colonwise, fold=own.fold))
 
 
 def _merged(parts: Iterable[Expr], *, negative: bool) -> Iterator[Expr]:
@@ -105,7 +163,7 @@ def _merged(parts: Iterable[Expr], *, negative: bool) -> Iterator[Expr]:
 # --- the walk ---------------------------------------------------------------------------------------------------------
 
 _Bits = tuple[int, ...]
-_EXPANDED, _STEPPED = 10, 5  # steps of the budget
+_LIKELY, _EXPANDED, _STEPPED = 20, 10, 5  # steps of the budget
 
 
 class _State(NamedTuple):
@@ -130,7 +188,7 @@ class _Track:
     @classmethod
     def of(cls, atom: Atom, segments: int) -> _Track:
         fixed = tuple(_fixed_text(atom.parts, segment, segments) for segment in range(segments + 1))
-        return cls(atom.glob, fixed, frozenset(part for part in atom.parts if isinstance(part, int)))
+        return cls(atom.glob, fixed, frozenset(_segments(atom.parts)))
 
     def lacking(self, bits: int, segment: int) -> int:
         """How many letters of free text are still needed for a match, at the least."""
@@ -143,6 +201,10 @@ class _Track:
 
     def step(self, bits: int, letter: str, segment: int) -> int:
         return self.glob.step(bits, letter) if segment in self.over else bits
+
+
+def _segments(parts: Parts) -> list[int]:
+    return [part for part in parts if isinstance(part, int)]
 
 
 def _fixed_text(parts: Parts, segment: int, segments: int) -> str:
@@ -184,8 +246,7 @@ class _Walker:
         self.good = [atom in positive for atom in self.atoms]  # the more of it matches, the better
         self.bad = [atom in negative for atom in self.atoms]
         globs = [track.glob for track in (*self.guides, *self.others)]
-        used = {letter for one in globs for letter in one.letters}
-        used |= {variant for letter in used for variant in (letter.upper(), letter.lower()) if len(variant) == 1}
+        used = _used(globs)
         colonwise = any(one.colonwise for one in globs)
         self.always = [_always(shape, used, colonwise=colonwise) for shape in self.shapes]
         self.parents: dict[_State, tuple[_State, str] | None] = {}
@@ -374,14 +435,35 @@ def _negative(expr: Expr) -> Iterator[Atom]:
             yield from _negative(one)
 
 
-def _always(shape: Shape, used: set[str], *, colonwise: bool) -> tuple[str, ...]:
+def _used(globs: Iterable[Glob]) -> frozenset[str]:
+    """The letters that patterns name, in either case."""
+    return frozenset().union(*(_in_either_case(one.letters) for one in globs))
+
+
+@lru_cache(maxsize=8192)
+def _in_either_case(letters: frozenset[str]) -> frozenset[str]:
+    variants = (variant for letter in letters for variant in (letter.upper(), letter.lower()))
+    return letters | {variant for variant in variants if len(variant) == 1}
+
+
+@lru_cache(maxsize=256)
+def _plain(shape: Shape) -> tuple[str, ...]:
+    """The letters of a text, in order of preference, without a slash that shapes it."""
+    letters = dict.fromkeys((*shape.letters, *sorted(shape.only or ())))
+    return tuple(letter for letter in letters if shape.allows(letter) and not (shape.path and letter == "/"))
+
+
+def _other(shape: Shape, used: frozenset[str]) -> str | None:
+    """A letter that no pattern names."""
+    return next((letter for letter in _plain(shape) if letter not in used), None)
+
+
+def _always(shape: Shape, used: frozenset[str], *, colonwise: bool) -> tuple[str, ...]:
     """One letter that no pattern names, or else every letter; the colon, which some wildcards do not cross; and the
     slash where it shapes the text.
     """
-    letters = dict.fromkeys((*shape.letters, *sorted(shape.only or ())))
-    plain = [letter for letter in letters if shape.allows(letter) and not (shape.path and letter == "/")]
-    other = next((letter for letter in plain if letter not in used), None)
-    first = (other,) if other is not None else tuple(plain)
+    other = _other(shape, used)
+    first = (other,) if other is not None else _plain(shape)
     colon = (":",) if colonwise and shape.allows(":") and ":" not in first else ()
     return (*(("/",) if shape.path else ()), *first, *colon)
 

@@ -174,3 +174,50 @@ def test_binding_puts_literal_text_in_and_gives_up_without_a_value() -> None:
     assert pattern.bind(lambda _: None) is None
     plain = parse_pattern("a", variables=True)
     assert plain.bind(lambda _: None) is plain
+
+
+PATTERNS = ["".join(letters) for size in range(4) for letters in product("aA*?:", repeat=size)]
+TEXTS = ["".join(letters) for size in range(5) for letters in product("aA:x", repeat=size)]
+
+
+@pytest.mark.parametrize("fold", [False, True])
+def test_a_pattern_that_is_covered_matches_nothing_that_the_other_does_not(fold: bool) -> None:  # noqa: FBT001
+    matched = {text: {t for t in TEXTS if matches(text, t, fold=fold)} for text in PATTERNS}
+    for wider in PATTERNS:
+        automaton = glob((parse_pattern(wider, variables=False),), fold=fold)
+        for text in PATTERNS:
+            if automaton.covers(parse_pattern(text, variables=False), colonwise=False, fold=fold):
+                assert matched[text] <= matched[wider], (wider, text)
+
+
+@pytest.mark.parametrize(
+    ("wider", "text"),
+    [("*", "*a?"), ("*", "?"), ("*", ""), ("*", "${aws:userid}"), ("a*", "a"), ("a*", "ab?*"), ("a?b*", "a?b*")],
+)
+def test_the_plain_cases_of_covering_are_seen(wider: str, text: str) -> None:
+    automaton = glob((parse_pattern("x", variables=False), parse_pattern(wider, variables=False)))
+    assert automaton.covers(parse_pattern(text, variables=True), colonwise=False, fold=False)
+
+
+@pytest.mark.parametrize(
+    ("wider", "by", "text", "of"),
+    [
+        ("a", {}, "a", {"fold": True}),
+        ("arn:*:s3:::b", {"colonwise": True}, "arn:*:s3:::b", {}),
+        ("arn:*", {"colonwise": True}, "arn:aws:s3:::b", {}),
+    ],
+)
+def test_a_pattern_that_matches_more_by_its_kind_is_not_covered(
+    wider: str, by: dict[str, bool], text: str, of: dict[str, bool]
+) -> None:
+    automaton = glob((parse_pattern(wider, variables=False),), **by)
+    kind = {"colonwise": False, "fold": False, **of}
+    assert not automaton.covers(parse_pattern(text, variables=False), **kind)
+
+
+def test_the_shortest_text_of_a_set_of_runs_matches_and_none_is_shorter() -> None:
+    for first, second in product(PATTERNS[::3], PATTERNS[1::7]):
+        automaton = glob((parse_pattern(first, variables=False), parse_pattern(second, variables=False)))
+        shortest = automaton.shortest(automaton.start, "x")
+        assert automaton.matches(shortest)
+        assert len(shortest) == min(len(text.replace("*", "")) for text in (first, second))
