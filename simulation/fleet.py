@@ -214,6 +214,7 @@ def variables(account: str) -> dict[str, str]:
         "THREELOCKS_CHECK_QUEUE": QUEUE.format(region=REGION, account=account, name="checks"),
         "THREELOCKS_SILENCE_SECONDS": "12000",
         "THREELOCKS_MERGE_SECONDS": "300",
+        "THREELOCKS_REMINDER_HOURS": "24",
     }
 
 

@@ -134,6 +134,7 @@ class Finding:
     statements: tuple[StatementRef, ...] = ()
     remedy: Remedy | None = None
     waiver: Waiver | None = None  # the holder's, whether or not it has ended
+    deadline: datetime | None = None  # when something is lost for good: a key's deletion
 
     def counts(self, at: datetime) -> bool:
         """Whether the finding makes up the standing at that moment. What is unknown is never waived."""

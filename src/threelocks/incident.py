@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from threelocks import silence
+from threelocks import remind, silence
 from threelocks.contract import Contract
 from threelocks.finding import THE_THREE_LOCKS, Cause, Finding, Headline, Kind, Lock, Remedy, Scope, Share, Verdict
 from threelocks.report import (
@@ -23,13 +23,14 @@ from threelocks.report import (
     trimmed,
 )
 from threelocks.settle import SETTLED, behind, carried, heard_of, next_look, settled, timer, touches
-from threelocks.state import FindingId, Moment, Received, Silence, Slot, Standing, State, Times
+from threelocks.state import FindingId, Moment, Received, Reminder, Silence, Slot, Standing, State, Times
 from threelocks.waiving import marked
 
 __all__ = ["FindingId", "Moment", "Received", "Silence", "Slot", "Standing", "State", "Times", "touches"]
 
 # What calls for somebody to act. A risk alone is told, but is no incident, and does not keep one open.
 GRAVE = frozenset({Kind.SHUT, Kind.WIDE, Kind.UNREAD})
+CHANGES = 10  # of an incident that are kept
 _GRAVITY = (Kind.SHUT, Kind.WIDE, Kind.UNREAD, Kind.RISK)
 _HEADLINES = tuple(Headline)  # gravest first
 
@@ -247,10 +248,15 @@ def due(contract: Contract, state: State, moment: Moment) -> datetime | None:
     return timer(state, min(looks, default=None), moment.now)
 
 
-def fill(contract: Contract, state: State, cause: Cause, moment: Moment) -> State:
-    """The state with its slot filled, when the slot is free and there is something to tell that need not wait."""
+def fill(contract: Contract, state: State, cause: Cause, moment: Moment, *, reminds: bool = False) -> State:
+    """The state with its slot filled, when the slot is free and there is something to tell that need not wait, or, if
+    this check `reminds`, something to tell again."""
     after = merge(contract, state)
-    if state.slot or not worth_telling(state.told, after) or waits_until(state, after, moment):
+    if state.slot:
+        return state
+    if not worth_telling(state.told, after):
+        return _reminding(contract, state, after, cause, moment) if reminds else state
+    if waits_until(state, after, moment):
         return state
     slot = Slot(
         id=moment.new_id(),
@@ -259,6 +265,24 @@ def fill(contract: Contract, state: State, cause: Cause, moment: Moment) -> Stat
         cause=_cause_of(contract, state, after) or cause,
         incidents=_incidents(contract, state),
         claimed_until=moment.now + moment.claim,
+    )
+    return replace(state, slot=slot)
+
+
+def _reminding(contract: Contract, state: State, after: Share, cause: Cause, moment: Moment) -> State:
+    current = _incidents(contract, state)
+    reminder = remind.due(after, current, state.told_at, moment.now, moment.times)
+    if reminder is Reminder.NONE:
+        return state
+    opened_by = next((incident.opened_by for incident in current if incident.closed is None), None)
+    slot = Slot(
+        id=moment.new_id(),
+        before=state.told,
+        after=after,
+        cause=opened_by or cause,
+        incidents=current,
+        claimed_until=moment.now + moment.claim,
+        reminder=reminder,
     )
     return replace(state, slot=slot)
 
@@ -283,6 +307,7 @@ def refreshed(contract: Contract, state: State, moment: Moment) -> Slot | None:
         cause=_cause_of(contract, state, now) or slot.cause,
         incidents=_incidents(contract, state),
         failures=0,
+        reminder=Reminder.NONE,
     )
 
 
@@ -303,12 +328,13 @@ def _cause_of(contract: Contract, state: State, after: Share) -> Cause | None:
 def _incidents(contract: Contract, state: State) -> tuple[Incident, ...]:
     """Every party's incident that is open, or that people know as open and now is closed."""
     known = {incident.id for incident in state.told_incidents if incident.closed is None}
+    return tuple(incident for incident in incidents(contract, state) if incident.closed is None or incident.id in known)
+
+
+def incidents(contract: Contract, state: State) -> tuple[Incident, ...]:
+    """Every party's last incident, open or closed; our own first."""
     reported = (received.report.incident for received in believed(contract, state))
-    return tuple(
-        incident
-        for incident in (state.incident, *reported)
-        if incident and (incident.closed is None or incident.id in known)
-    )
+    return tuple(incident for incident in (state.incident, *reported) if incident)
 
 
 def told(contract: Contract, state: State, moment: Moment) -> State:
@@ -328,6 +354,7 @@ def record(
 ) -> State:
     """The state after a check of our own. `state` comes from `begin`. `found` is named for what came or went when no
     change that was heard of is behind it: see `unexplained`."""
+    reminds = cause.kind == "sweep"
     recent, again = heard_of(state, cause, moment.now, moment.times)
     before = replace(state, recent=recent, again=again)
     findings, held = settled(before, verdict, moment.now, moment.times)
@@ -346,7 +373,8 @@ def record(
         # The message that asked for this check has arrived.
         timer=None if has_fired else state.timer,
     )
-    return _dated(contract, state, fill(contract, _listened(contract, after, moment), cause, moment), moment)
+    filled = fill(contract, _listened(contract, after, moment), cause, moment, reminds=reminds)
+    return _dated(contract, state, filled, moment)
 
 
 def unexplained(before: State, after: State) -> tuple[Finding, ...]:
@@ -414,11 +442,17 @@ def _next_incident(
     if grave and not is_open:
         by = cause if touches(cause, gravest(grave)[0]) else None
         return Incident(moment.new_id(), own.account, _when(by, own), opened_by=by)
-    if incident and is_open and not grave:
+    if incident is None or not is_open:
+        return incident
+    if not grave:
         gone = gravest(before.findings if before else ())[:1]
         by = cause if any(touches(cause, finding) for finding in gone) else None
         return replace(incident, closed=max(_when(by, own), incident.opened), closed_by=by)
-    return incident
+    news = _news(before, own)
+    if not news:
+        return incident
+    by = cause if touches(cause, news[0]) else Cause(cause.kind, at=own.as_of, account=own.account)
+    return replace(incident, changes=(*incident.changes, replace(by, earlier=()))[-CHANGES:])
 
 
 def _when(cause: Cause | None, own: Verdict) -> datetime:

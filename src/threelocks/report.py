@@ -52,6 +52,7 @@ class Incident:
     opened_by: Cause | None = None
     closed: datetime | None = None
     closed_by: Cause | None = None
+    changes: tuple[Cause, ...] = ()  # what changed while it was open, oldest first; the last few
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +128,12 @@ def trimmed(report: Report, limit: int = LARGEST) -> Report:
     kept = list(short)
     while True:
         verdict = replace(report.verdict, findings=(*kept, *_left_out(report, short[len(kept) :])))
-        smaller = replace(report, verdict=verdict, cause=report.cause and _cut_cause(report.cause))
+        smaller = replace(
+            report,
+            verdict=verdict,
+            cause=report.cause and _cut_cause(report.cause),
+            incident=report.incident and _cut_incident(report.incident),
+        )
         size = len(encode(smaller).encode())
         if size <= limit or not kept:
             return smaller
@@ -158,6 +164,16 @@ def _cut_cause(cause: Cause) -> Cause:
     texts = {field.name: getattr(cause, field.name)[:_LONG] for field in fields(cause) if field.type == "str"}
     earlier = tuple(_cut_cause(one) for one in cause.earlier[:3])
     return replace(cause, **texts, resources=tuple(name[:_LONG] for name in cause.resources[:10]), earlier=earlier)
+
+
+def _cut_incident(incident: Incident) -> Incident:
+    return replace(
+        incident,
+        id=incident.id[:100],
+        opened_by=incident.opened_by and _cut_cause(incident.opened_by),
+        closed_by=incident.closed_by and _cut_cause(incident.closed_by),
+        changes=tuple(_cut_cause(one) for one in incident.changes[-3:]),
+    )
 
 
 def _left_out(report: Report, findings: list[Finding]) -> tuple[Finding, ...]:
@@ -294,6 +310,7 @@ def _masked_incident(contract: Contract, incident: Incident) -> Incident:
         incident,
         opened_by=_masked_cause(contract, incident.opened_by),
         closed_by=_masked_cause(contract, incident.closed_by),
+        changes=tuple(masked for one in incident.changes if (masked := _masked_cause(contract, one))),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 from threelocks.finding import Cause, Finding, Headline, Share, Verdict
 from threelocks.report import Incident, Report
@@ -31,6 +32,8 @@ class Times:
     answer: timedelta = timedelta(minutes=1)
     # How long past changes are remembered, to be named when what they mended is gone for certain.
     remember: timedelta = timedelta(minutes=15)
+    # While an incident is open and nothing changes, people are reminded so often; nought: never.
+    remind: timedelta = timedelta(0)
 
     def settling(self, finding: Finding) -> timedelta:
         """How long after the last observation that held a finding another may drop it."""
@@ -50,6 +53,14 @@ class Received:
     at: datetime  # when we received it
 
 
+class Reminder(StrEnum):
+    """Why people are told what they know already."""
+
+    NONE = ""
+    OPEN = "open"  # an incident has been open for long
+    DEADLINE = "deadline"  # something will soon be lost for good
+
+
 @dataclass(frozen=True, slots=True)
 class Slot:
     """The one announcement that is on its way. A crash repeats it with the same id; it is never lost."""
@@ -61,6 +72,7 @@ class Slot:
     incidents: tuple[Incident, ...]  # those that are open, or that this announcement closes
     claimed_until: datetime  # whoever filled or took the slot sends it alone until then
     failures: int = 0  # how often it could not be sent
+    reminder: Reminder = Reminder.NONE
 
 
 @dataclass(frozen=True, slots=True)

@@ -253,6 +253,7 @@ def _app(pair: Pair, account: str, plain: Clients) -> App:
         "THREELOCKS_CHANGE_QUEUE": plain.client("sqs", REGION).create_queue(QueueName=f"changes-{account}")["QueueUrl"],
         "THREELOCKS_CHECK_QUEUE": plain.client("sqs", REGION).create_queue(QueueName=f"checks-{account}")["QueueUrl"],
         "THREELOCKS_MERGE_SECONDS": "300",
+        "THREELOCKS_REMINDER_HOURS": "24",
         "THREELOCKS_SILENCE_SECONDS": "864000",
     }
     app = App(variables, WiredClients(pair.wire, credentials=Credentials("test", "test")), now=pair.now, judge=judge)

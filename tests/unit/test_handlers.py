@@ -600,6 +600,7 @@ VARIABLES = {
     "THREELOCKS_CHANGE_QUEUE": f"https://sqs.eu-west-1.amazonaws.com/{OWNER}/changes",
     "THREELOCKS_CHECK_QUEUE": f"https://sqs.eu-west-1.amazonaws.com/{OWNER}/checks",
     "THREELOCKS_MERGE_SECONDS": "300",
+    "THREELOCKS_REMINDER_HOURS": "24",
     "THREELOCKS_SILENCE_SECONDS": "12000",
 }
 
@@ -611,6 +612,7 @@ VARIABLES = {
         (environment.DeskEnvironment, "THREELOCKS_ALERT_TOPIC"),
         (environment.DeskEnvironment, "THREELOCKS_CHANGE_QUEUE"),
         (environment.DeskEnvironment, "THREELOCKS_MERGE_SECONDS"),
+        (environment.DeskEnvironment, "THREELOCKS_REMINDER_HOURS"),
         (environment.DeskEnvironment, "THREELOCKS_SILENCE_SECONDS"),
         (environment.WatchEnvironment, "THREELOCKS_REPORTER_ROLE"),
         (environment.WatchEnvironment, "THREELOCKS_TABLE"),

@@ -206,7 +206,9 @@ def test_an_incident_runs_from_the_first_grave_finding_to_the_last() -> None:
     assert opened.incident is not None
     assert opened.incident.opened == START + timedelta(minutes=1)
     still = checked(told(opened), KEY_DISABLED, minutes=3)
-    assert still.incident == opened.incident
+    assert still.incident
+    assert replace(still.incident, changes=()) == opened.incident
+    assert [(one.kind, one.at) for one in still.incident.changes] == [("sweep", START + timedelta(minutes=3))]
     closed = checked(told(still), cause=change("EnableKey", resources=(CONTRACT.key,)), minutes=9)
     assert closed.incident is not None
     assert closed.incident.id == opened.incident.id

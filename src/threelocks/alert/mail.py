@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 
 from threelocks.alert.text import INDENT, begun, command_lines, cut, ended, json_lines, plain, unlinked, wrapped
 from threelocks.alert.words import (
@@ -18,8 +19,8 @@ from threelocks.alert.words import (
     MailKind,
     at,
     effect,
+    kind_of,
     lasting,
-    mail_kind,
     standing,
     subject_finding,
     symptom,
@@ -28,7 +29,8 @@ from threelocks.alert.words import (
 from threelocks.catalogue import plain_sentence
 from threelocks.contract import Contract
 from threelocks.finding import THE_THREE_LOCKS, Cause, Finding, Headline, History, Kind, Share, StatementRef, Witness
-from threelocks.incident import Slot, identities, touches
+from threelocks.incident import CHANGES, Slot, identities, touches
+from threelocks.remind import deadlines
 from threelocks.report import Incident, holders
 
 # https://docs.aws.amazon.com/sns/latest/api/API_Publish.html: a subject has fewer than 100 characters, a message with
@@ -108,9 +110,11 @@ def _subject(contract: Contract, slot: Slot) -> str:
 def _label(slot: Slot) -> str:
     """The standing, and how it compares with what people know."""
     now = standing(slot.after.headline)
-    kind = mail_kind(slot.before, slot.after)
+    kind = kind_of(slot)
     if slot.after.suspended:
         return "SUSPENDED"
+    if kind is MailKind.REMINDER:
+        return f"Reminder, still {now}"
     if kind in _LABELS:
         return f"{_LABELS[kind]}, {now}"
     if kind is MailKind.RECOVERY:
@@ -135,7 +139,7 @@ def _attributes(contract: Contract, slot: Slot) -> dict[str, str]:
         "standing": slot.after.headline.value,
         "lock": finding.lock.value if finding else "none",
         "account": plain(finding.account) if finding else slot.after.account,
-        "kind": mail_kind(slot.before, slot.after).value,
+        "kind": kind_of(slot).value,
     }
 
 
@@ -149,7 +153,7 @@ def _head(contract: Contract, slot: Slot, account: str) -> list[str]:
         lines.append(f"{LOCK_WORDS[finding.lock].capitalize()} of {who(contract, finding.account)}")
     watched = ["This share is watched from now on."] if slot.before is None else []
     # The effect may name principals and keys, so its further lines are indented like all that is not ours.
-    said = (*_suspensions(contract, slot), effect(contract, slot), _call(contract, slot, account))
+    said = (*_suspensions(contract, slot), effect(contract, slot), *_ending(slot), _call(contract, slot, account))
     return [*lines, "", *watched, *(line for text in said for line in wrapped(text, "", INDENT))]
 
 
@@ -162,6 +166,17 @@ def _suspensions(contract: Contract, slot: Slot) -> list[str]:
     if said:
         return [*said, "No change is told until then; every lock is read and reported all the same."]
     return ["The share is no longer suspended."] if slot.before and slot.before.suspended else []
+
+
+def _ending(slot: Slot) -> list[str]:
+    """What will be lost for good, and when."""
+    # The claim began a moment before the mail is read.
+    left = [(one, (one - slot.claimed_until) / timedelta(days=1)) for one in deadlines(slot.after)]
+    return [
+        f"THE KEY WILL BE DELETED on {at(when)}, {f'in about {days:.0f} days' if days > 1.5 else 'within two days'}."  # noqa: PLR2004 - "1 days"
+        for when, days in left
+        if days > 0
+    ]
 
 
 def _call(contract: Contract, slot: Slot, account: str) -> str:
@@ -223,7 +238,7 @@ def _why(contract: Contract, slot: Slot) -> list[str]:
         told = [
             line
             for index, finding in enumerate(findings[:AT_ALL])
-            for line in _finding(contract, finding, in_full=title == "new" and index < IN_FULL)
+            for line in _finding(contract, finding, in_full=(title == "new" or bool(slot.reminder)) and index < IN_FULL)
         ]
         rest = [f"{INDENT}... and {len(findings) - AT_ALL} more"] if len(findings) > AT_ALL else []
         lines += [*head, *told, *rest]
@@ -291,7 +306,7 @@ def _cause(contract: Contract, slot: Slot, account: str) -> list[str]:
     if finding is None:
         return []
     title = "WHO AND WHEN"
-    kind = mail_kind(slot.before, slot.after)
+    kind = kind_of(slot)
     if kind in {MailKind.SUSPENDED, MailKind.RESUMED, MailKind.WAIVED}:
         return []  # a contract that was applied, which no event tells of, or a date that has come
     if kind is MailKind.WAIVER_EXPIRED and finding.waiver:
@@ -430,10 +445,17 @@ def _incident(contract: Contract, slot: Slot) -> list[str]:
 
 def _history(contract: Contract, incident: Incident) -> str:
     name = f"{plain(incident.id)} of {who(contract, incident.account)}"
+    last = incident.changes[-1] if incident.changes else None
+    changed = f", changed {_times(len(incident.changes))}, last at {at(last.at)}" if last else ""
     if incident.closed is None:
-        return f"{name}, open since {at(incident.opened)}"
+        return f"{name}, open since {at(incident.opened)}{changed}"
     lasted = lasting(incident.closed - incident.opened)
-    return f"{name}, closed after {lasted}: from {at(incident.opened)} to {at(incident.closed)}"
+    return f"{name}, closed after {lasted}: from {at(incident.opened)} to {at(incident.closed)}{changed}"
+
+
+def _times(number: int) -> str:
+    many = f"{number} times or more" if number == CHANGES else f"{number} times"
+    return "once" if number == 1 else many
 
 
 def shortened(contract: Contract, body: str, account: str, recheck: str) -> str:

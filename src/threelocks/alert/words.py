@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from threelocks.alert.text import plain
 from threelocks.contract import Contract
 from threelocks.finding import Finding, Headline, Kind, Lock, Share
 from threelocks.incident import Slot, changed, gravest, identities, is_grave
+from threelocks.state import Reminder
 
 
 class MailKind(StrEnum):
@@ -27,6 +28,7 @@ class MailKind(StrEnum):
     WAIVER_EXPIRED = "waiver-expired"  # what was waived counts again
     SUSPENDED = "suspended"  # nothing is told of the share from now on, until a date
     RESUMED = "resumed"  # the suspension is over
+    REMINDER = "reminder"  # nothing changed, and somebody must still act
     DIAGNOSIS = "diagnosis"  # which lock refused the readers, while an incident is open
 
 
@@ -37,6 +39,7 @@ _OPENING = {
     Headline.AT_RISK: MailKind.RISK,
 }
 _GRAVITY = tuple(Headline)  # gravest first
+_NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 def mail_kind(before: Share | None, after: Share) -> MailKind:
@@ -66,8 +69,16 @@ def _of_waivers(before: Share, after: Share) -> MailKind | None:
     return MailKind.WAIVED if identities(news) <= identities(after.waived) else None
 
 
+def kind_of(slot: Slot) -> MailKind:
+    """The kind of a slot's mail."""
+    return MailKind.REMINDER if slot.reminder else mail_kind(slot.before, slot.after)
+
+
 def subject_finding(slot: Slot) -> Finding | None:
     """What the mail is about: the gravest finding that is new, else that is gone, else that still stands."""
+    if slot.reminder is Reminder.DEADLINE:
+        ending = [finding for finding in slot.after.findings if finding.deadline]
+        return min(ending, key=lambda one: one.deadline or _NEVER, default=None)
     news = changed(slot.before, slot.after) or gravest(slot.after.findings)
     return news[0] if news else None
 

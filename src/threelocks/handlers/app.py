@@ -93,7 +93,11 @@ class App:
             new_id=self.new_id,
             timer=SqsTimer(self.clients, known.change_queue, known.region),
             recheck=known.recheck,
-            times=Times(merge=timedelta(seconds=known.merge_seconds), silence=timedelta(seconds=known.silence_seconds)),
+            times=Times(
+                merge=timedelta(seconds=known.merge_seconds),
+                silence=timedelta(seconds=known.silence_seconds),
+                remind=timedelta(hours=known.reminder_hours),
+            ),
         )
 
     @cached_property

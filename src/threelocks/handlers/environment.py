@@ -34,6 +34,7 @@ class DeskEnvironment(TableEnvironment):
     change_queue: Annotated[str, StringConstraints(pattern=r"^https?://")] = Field(alias="THREELOCKS_CHANGE_QUEUE")
     silence_seconds: Annotated[int, Field(ge=60)] = Field(alias="THREELOCKS_SILENCE_SECONDS")
     merge_seconds: Annotated[int, Field(ge=0, le=86400)] = Field(alias="THREELOCKS_MERGE_SECONDS")
+    reminder_hours: Annotated[int, Field(ge=0, le=720)] = Field(alias="THREELOCKS_REMINDER_HOURS")
     function: str = Field(default="threelocks-recheck", alias="AWS_LAMBDA_FUNCTION_NAME")  # Lambda's own
 
     @property

@@ -2,7 +2,9 @@
 
 {} or {"contract": NAME} -> {"contracts": [share, ...], "errors": [{"contract", "error"}, ...]}, a share being what
 `report.encode` makes of finding.Share, with its headline and `since` when it stands so; each of its locks says as of
-when it is known. The other parties are asked for fresh reports, which are not waited for: ask again in a minute.
+when it is known. `incidents` are each party's last one: id, account, opened, closed, `seconds` that it lasted, by whom,
+and what changed in between. The other parties are asked for fresh reports, which are not waited for: ask again in a
+minute.
 
 With "since": TIME (ISO 8601, with its offset), each share has a `history` too: how it stood from then on, newest first.
 With "diagnose": RECORDS (CloudTrail's, in any form that `threelocks diagnose` reads), the refused reads among them are
@@ -18,11 +20,12 @@ from typing import Any
 
 from pydantic import AwareDatetime, TypeAdapter, ValidationError
 
+from threelocks import incident
 from threelocks.contract import ContractName, Frozen
 from threelocks.finding import Cause, Share
 from threelocks.handlers.app import App, TimeLeft, no_limit, process_app
 from threelocks.handlers.shared import Shift
-from threelocks.report import encode
+from threelocks.report import Incident, encode
 from threelocks.spelling import shown
 from threelocks.watch import UndeliveredError, UnknownContractError
 
@@ -124,6 +127,9 @@ def _answer(app: App, shift: Shift, share: Share, since: datetime | None) -> dic
     state = app.desk.store.state(share.contract)
     stood = state.since.isoformat() if state and state.since else None
     answer = {"headline": share.headline.value, "since": stood, **json.loads(encode(share))}
+    contract = shift.store.contract(share.contract)
+    if state and contract:
+        answer["incidents"] = [_told(one, app.now()) for one in incident.incidents(contract, state)]
     diagnoses = _lately(app, shift, share.contract)
     if diagnoses:
         answer["diagnoses"] = diagnoses
@@ -131,6 +137,12 @@ def _answer(app: App, shift: Shift, share: Share, since: datetime | None) -> dic
         rows = app.desk.store.history(share.contract, since=since, limit=ROWS)
         answer["history"] = [json.loads(encode(row)) for row in rows]
     return answer
+
+
+def _told(one: Incident, now: datetime) -> dict[str, Any]:
+    """The incident, and how long it has lasted."""
+    seconds = max(0, int(((one.closed or now) - one.opened).total_seconds()))
+    return {**json.loads(encode(one)), "seconds": seconds}
 
 
 def _text(event: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import partial
 
 from threelocks.finding import Finding, Kind, Lock, Remedy
@@ -133,7 +134,7 @@ def _pending_deletion(about: About, case: Case, key: KeyMetadata) -> Finding:
     )
     detail = f"the key will be deleted{when}, and cannot be used until then; with it goes all that it encrypted"
     remedy = Remedy(about.account, "Cancel the deletion, and enable the key again.", None, commands)
-    return _state(about, case, "key.pending-deletion", detail, remedy)
+    return replace(_state(about, case, "key.pending-deletion", detail, remedy), deadline=key.deletion_date)
 
 
 def _restore(case: Case) -> Remedy:
