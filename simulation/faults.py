@@ -86,6 +86,7 @@ def _json(fault: Fault) -> tuple[str, Mapping[str, str]]:
 
 def _xml(fault: Fault, protocol: str) -> tuple[str, Mapping[str, str]]:
     error = f"<Error><Code>{escape(fault.code)}</Code><Message>{escape(fault.message)}</Message></Error>"
-    # S3 alone answers without a frame around it; its parser takes both.
-    framed = error if protocol == "rest-xml" else f"<ErrorResponse>{error}</ErrorResponse>"
+    # S3 alone answers without a frame around it (its parser takes both), and EC2 with one of its own.
+    frames = {"rest-xml": error, "ec2": f"<Response><Errors>{error}</Errors></Response>"}
+    framed = frames.get(protocol, f"<ErrorResponse>{error}</ErrorResponse>")
     return f'<?xml version="1.0"?>{framed}', {"content-type": "text/xml"}

@@ -283,12 +283,28 @@ def _iam(call: Call) -> Entry:
     )
 
 
+def _ec2(call: Call) -> Entry:
+    """EC2 wraps what it was sent. How exactly, of these calls, no public record shows; events.py takes any form."""
+    sent = {name: _listed(value) for name, value in call.params.items()}
+    return Entry(
+        event_name=call.operation,
+        request={f"{call.operation}Request": sent},
+        host=f"ec2.{call.region}.amazonaws.com",
+    )
+
+
+def _listed(value: Any) -> Any:
+    """Its lists are numbered objects."""
+    return {"tag": 1, "content": value[0]} if isinstance(value, list) and len(value) == 1 else value
+
+
 # service -> eventSource, the region its calls are recorded in (empty: the call's own), what it writes
 _SERVICES: dict[str, tuple[str, str, Callable[[Call], Entry]]] = {
     "s3": ("s3.amazonaws.com", "", _s3),
     "s3control": ("s3.amazonaws.com", "", _s3control),
     "kms": ("kms.amazonaws.com", "", _kms),
     "iam": ("iam.amazonaws.com", GLOBAL_REGION, _iam),
+    "ec2": ("ec2.amazonaws.com", "", _ec2),
 }
 
 

@@ -146,6 +146,7 @@ _KEY_STATE = _of(
     "DisableKey EnableKey ScheduleKeyDeletion CancelKeyDeletion DeleteKey ImportKeyMaterial DeleteImportedKeyMaterial",
 )
 _GRANTS = _of("kms", "CreateGrant RetireGrant RevokeGrant")
+_ENDPOINT = _of("ec2", "CreateVpcEndpoint ModifyVpcEndpoint DeleteVpcEndpoints")
 _NONE: frozenset[tuple[str, str]] = frozenset()  # a sweep, a report or its absence tells of it
 
 TOLD_BY: dict[str, frozenset[tuple[str, str]]] = {
@@ -192,11 +193,11 @@ TOLD_BY: dict[str, frozenset[tuple[str, str]]] = {
     "key.by-grant-only": _KEY_POLICY | _GRANTS,
     "ceiling.scp": _NONE,
     "ceiling.rcp": _NONE,
-    "ceiling.vpc-endpoint": _NONE,
+    "ceiling.vpc-endpoint": _ENDPOINT,
     "ceiling.session-policy": _NONE,
-    "ceiling.unread": _NONE,
-    "ceiling.not-fully-checked": _NONE,
-    "premise.false": _ENCRYPTION | _BUCKET | _ROLE_TAGS,
+    "ceiling.unread": _ENDPOINT,
+    "ceiling.not-fully-checked": _ENDPOINT,
+    "premise.false": _ENCRYPTION | _BUCKET | _ROLE_TAGS | _ENDPOINT,
     "watchdog.rule-off": _NONE,
     "watchdog.region-unwatched": _NONE,
     "watchdog.relay-failing": _NONE,

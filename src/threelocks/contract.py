@@ -63,6 +63,11 @@ OrganizationPath = Annotated[
 ConditionKey = Annotated[
     str, AfterValidator(shaped(r"[a-z0-9-]+:[^\s*?]{1,250}", "a condition key", "aws:SourceVpce for example"))
 ]
+EndpointId = Annotated[
+    str,
+    AfterValidator(shaped("vpce-[0-9a-f]{8,17}", "the id of a VPC endpoint", "vpce-0123456789abcdef0 for example")),
+]
+SessionPolicy = Annotated[str, BeforeValidator(spelling.policy)]
 RoleArn = Annotated[str, AfterValidator(spelling.role_arn)]
 KeyArn = Annotated[str, AfterValidator(spelling.key_arn)]
 Prefix = Annotated[str, AfterValidator(spelling.prefix)]
@@ -119,11 +124,22 @@ class Bucket(Frozen):
     region: Region
 
 
+class Endpoints(Frozen):
+    """By which VPC endpoint of the consumer the readers reach each service, in the bucket's region."""
+
+    s3: EndpointId | None = None  # gateway or interface
+    kms: EndpointId | None = None
+
+
 class Context(Frozen):
-    """One way in which the readers come: condition keys that have these values (a list) or are absent (null)."""
+    """One way in which the readers come, and what it fixes of their requests."""
 
     name: ContractName
-    keys: dict[ConditionKey, Annotated[tuple[Value, ...], Field(min_length=1)] | None] = Field(min_length=1)
+    # Condition keys that have these values (a list) or are absent (null).
+    keys: dict[ConditionKey, Annotated[tuple[Value, ...], Field(min_length=1)] | None] = Field(default_factory=dict)
+    endpoints: Endpoints = Endpoints()
+    via: Literal["athena"] | None = None  # the AWS service that reads in the readers' name
+    session_policy: SessionPolicy | None = None  # JSON: what is passed when the role is assumed
 
 
 class Premises(Frozen):
@@ -217,6 +233,13 @@ class Contract(Frozen):
         """The party of that account id, if it has a part in this contract."""
         return next((party for party in self.parties if party.account == account), None)
 
+    @property
+    def endpoints(self) -> tuple[str, ...]:
+        """The ids of the VPC endpoints that its contexts name, sorted. They are the consumer's, in the bucket's
+        region."""
+        named = {name for context in self.contexts for _, name in context.endpoints if name}
+        return tuple(sorted(named))
+
     def others(self, account: str) -> tuple[Party, ...]:
         """Every party but that account's: to whom it reports."""
         return tuple(party for party in self.parties if party.account != account)
@@ -227,6 +250,7 @@ class Contract(Frozen):
         for unordered in ("prefixes", "actions", "session_names"):
             agreed[unordered] = sorted(agreed[unordered])
         for context in agreed["contexts"]:
+            _leave_out_unsaid(context)
             context["keys"] = {key: values and sorted(values) for key, values in context["keys"].items()}
         agreed["contexts"] = sorted(agreed["contexts"], key=lambda context: str(context["name"]))
         return json.dumps(agreed, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
@@ -235,6 +259,15 @@ class Contract(Frozen):
     def digest(self) -> str:
         """SHA-256 of the agreed terms, in hex: two accounts with the same digest guard the same share."""
         return hashlib.sha256(self.terms().encode()).hexdigest()
+
+
+def _leave_out_unsaid(context: dict[str, Any]) -> None:
+    """INVARIANT: a field that came later and says nothing leaves the digest as it was: what is stored stays valid, and
+    two accounts need not be updated at the same moment."""
+    context["endpoints"] = {service: name for service, name in context["endpoints"].items() if name}
+    for field in ("endpoints", "via", "session_policy"):
+        if not context[field]:
+            del context[field]
 
 
 Found = Iterator[Problem]
@@ -332,6 +365,30 @@ def _contexts(contract: Contract) -> Found:
     for index, context in enumerate(contract.contexts):
         # IAM compares the names of condition keys without case.
         yield from _twice(f"contexts[{index}].keys", tuple(key.lower() for key in context.keys))
+        yield from _ways_in(f"contexts[{index}]", context)
+
+
+# What a context's other fields say already, in lower case.
+_NETWORK = ("aws:sourceip", "aws:sourcevpc", "aws:sourcevpce", "aws:vpcsourceip")
+_CALLED = ("aws:viaawsservice", "aws:calledvia", "aws:calledviafirst", "aws:calledvialast")
+
+
+def _ways_in(field: str, context: Context) -> Found:
+    by_endpoint = bool(context.endpoints.s3 or context.endpoints.kms)
+    if not (context.keys or by_endpoint or context.via or context.session_policy):
+        yield Problem(field, "fixes nothing; write keys, endpoints, via or session_policy, or leave the context out")
+    if by_endpoint and context.via:
+        yield Problem(
+            f"{field}.via", "is a service of AWS's, which does not come through your endpoints; leave one out"
+        )
+    said = {
+        *(("aws:sourcevpce", "aws:sourceip") if by_endpoint else ()),
+        *((*_NETWORK, *_CALLED) if context.via else ()),
+    }
+    for key in context.keys:
+        if key.lower() in said:
+            which = "via" if context.via else "endpoints"
+            yield Problem(f"{field}.keys", f"{shown(key)} follows from `{which}` already; leave it out")
 
 
 def _twice(field: str, names: tuple[str, ...]) -> Found:

@@ -4,8 +4,8 @@ Events are hints. A resource's name and the actor are taken from them, never a s
 So a record from which no resource can be told still means something, namely "look at everything".
 
 How resources are spelled, here and in the table: a bucket `arn:<partition>:s3:::<bucket>`; a key by its ARN; a role
-`role/<RoleName>` (IAM's events carry no path); a managed policy by its ARN; `account` for what holds for every bucket
-of the account.
+`role/<RoleName>` (IAM's events carry no path); a managed policy by its ARN; a VPC endpoint by its id; `account` for
+what holds for every bucket of the account.
 
 https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-record-contents.html
 https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-events-structure.html
@@ -13,6 +13,7 @@ https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-events-structure.htm
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -111,6 +112,7 @@ _BUCKET = re.compile(r"(arn:[a-z-]+:s3:::)([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(/.*
 _KEY = re.compile(r"arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+")
 _KEY_ID = re.compile(r"mrk-[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _ROLE_NAME = re.compile(r"[\w+=,.@-]{1,64}", re.ASCII)
+_ENDPOINT = re.compile(r"\bvpce-[0-9a-f]{8,17}\b", re.ASCII)
 _POLICY = re.compile(r"arn:[a-z-]+:iam::([0-9]{12}|aws):policy/[\x21-\x7e]{1,640}")
 
 
@@ -164,6 +166,12 @@ def _policy(record: Record) -> tuple[str, ...]:
     return _unique(arn for arn in named if _POLICY.fullmatch(arn))
 
 
+def _endpoint(record: Record) -> tuple[str, ...]:
+    """EC2 wraps its parameters, one way or another: an endpoint's id is looked for anywhere in them."""
+    parts = (record.part("requestParameters"), record.part("responseElements"))
+    return _unique(found for part in parts for found in _ENDPOINT.findall(json.dumps(part)))
+
+
 def _strings_called(part: Mapping[str, Any], names: set[str]) -> Iterator[str]:
     """Texts under one of these names (lowercase), at the top or one level down, where some services wrap requests."""
     nested = (value for value in part.values() if isinstance(value, dict))
@@ -203,12 +211,15 @@ _FINDERS: dict[str, dict[Find, str]] = {
         """,
         _policy: "CreatePolicyVersion SetDefaultPolicyVersion DeletePolicyVersion DeletePolicy",
     },
+    "ec2.amazonaws.com": {
+        _endpoint: "CreateVpcEndpoint ModifyVpcEndpoint DeleteVpcEndpoints",
+    },
 }
 
 EVENTS: Mapping[tuple[str, str], Find] = {
     (source, name): find for source, rows in _FINDERS.items() for find, names in rows.items() for name in names.split()
 }
-"""Every event that can move one of the three locks: (eventSource, eventName) -> how to find what it touched."""
+"""Every event that can move a lock or a ceiling: (eventSource, eventName) -> how to find what it touched."""
 
 SERVICE_EVENTS = frozenset({("kms.amazonaws.com", "DeleteKey")})
 """Those of EVENTS that no caller makes: AWS does, and their detail-type is SERVICE_EVENT.

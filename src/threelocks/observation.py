@@ -162,13 +162,29 @@ class PolicyLevel:
 
 
 @dataclass(frozen=True, slots=True)
+class VpcEndpoint:
+    """One of ec2:DescribeVpcEndpoints."""
+
+    service: str  # "com.amazonaws.eu-west-1.s3"
+    state: str  # "available", ...; in lower case
+    policy: str  # JSON
+
+
+@dataclass(frozen=True, slots=True)
+class NamedEndpoint:
+    """An endpoint that the contract names. Absent: the account has none of that id in the bucket's region."""
+
+    id: str
+    endpoint: Source[VpcEndpoint]
+
+
+@dataclass(frozen=True, slots=True)
 class CeilingObservation:
     """What can only say no. A source that is None was not watched; the verdict then says so in a remark."""
 
     scps: Source[tuple[PolicyLevel, ...]] | None = None
     rcps: Source[tuple[PolicyLevel, ...]] | None = None
-    endpoint: Source[NamedPolicy] | None = None
-    session: Source[NamedPolicy] | None = None
+    endpoints: tuple[NamedEndpoint, ...] = ()  # those that the contract names, in its consumer's account
 
 
 @dataclass(frozen=True, slots=True)

@@ -319,11 +319,14 @@ def _resources(contract: Contract) -> tuple[tuple[str, Lock], ...]:
         (f"role/{contract.role_name}", Lock.IDENTITY_POLICY),
         (contract.bucket_arn, Lock.BUCKET_POLICY),
         (contract.key, Lock.KEY_POLICY),
+        *((name, Lock.CEILING) for name in contract.endpoints),
     )
 
 
 def lock_of(resource: str) -> Lock | None:
-    """The lock that a change to this resource can move; resources are spelled as a cause names them."""
+    """The lock or ceiling that a change to this resource can move; resources are spelled as a cause names them."""
+    if resource.startswith("vpce-"):
+        return Lock.CEILING
     if resource.startswith("role/") or ":iam:" in resource:
         return Lock.IDENTITY_POLICY
     if resource == "account" or ":s3:" in resource:

@@ -123,7 +123,9 @@ def touches(cause: Cause, finding: Finding) -> bool:
     the event was about must not blame the event's actor."""
     if cause.kind != "change" or not cause.event_name:
         return False
-    return finding.lock not in THE_THREE_LOCKS or finding.lock in {lock_of(resource) for resource in cause.resources}
+    if finding.lock not in (*THE_THREE_LOCKS, Lock.CEILING):
+        return True
+    return finding.lock in {lock_of(resource) for resource in cause.resources}
 
 
 def behind(state: State, cause: Cause, finding: Finding, times: Times) -> Cause:

@@ -6,12 +6,14 @@ Each raises ValueError that says what is wrong and what to write instead. Python
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, date, datetime, time, timedelta
 
 from threelocks.policy.arn import Arn, BadArnError, partition_of
+from threelocks.policy.document import DocumentError, parse_document
 
 Spelling = Callable[[str], str]
 
@@ -50,6 +52,25 @@ def words(text: str) -> str:
         raise ValueError(
             f"{shown(text)} has a line break, control or invisible character; write plain text on one line"
         )
+    return text
+
+
+_LONGEST_SESSION_POLICY = 2048  # https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
+
+
+def policy(given: object) -> str:
+    """A policy document, as fields or as JSON text, in one canonical form: two accounts that write it with other blanks
+    agree all the same."""
+    try:
+        fields = json.loads(given) if isinstance(given, str) else given
+        text = json.dumps(fields, sort_keys=True, separators=(",", ":"))
+        document = parse_document(text, "session policy")
+    except (DocumentError, ValueError, TypeError, RecursionError) as error:
+        raise ValueError(f"is no policy document ({error}); write Version and Statement as in IAM") from error
+    if document.problems:
+        raise ValueError(f"has {'; '.join(document.problems)}; write what AWS documents")
+    if len(text) > _LONGEST_SESSION_POLICY:
+        raise ValueError(f"has {len(text)} characters, and AssumeRole takes {_LONGEST_SESSION_POLICY}; shorten it")
     return text
 
 

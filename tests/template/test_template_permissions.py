@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from threelocks.aws import history, watched
+from threelocks.aws import ceilings, history, watched
 from threelocks.aws.read import PERMISSIONS
 
 PARTNER = "222222222222"
@@ -35,6 +35,7 @@ NEVER = tuple(
 # Actions for which AWS knows no resource: https://docs.aws.amazon.com/service-authorization/latest/reference/
 UNSCOPED = {
     "s3:GetAccountPublicAccessBlock": "answers for the caller's account only",
+    "ec2:DescribeVpcEndpoints": "answers for the caller's account only",
     "events:ListRuleNamesByTarget": "answers for the caller's account only, and whether it can be scoped is unclear",
     "cloudtrail:LookupEvents": "the event history has no ARN, and answers for the caller's account only",
     "xray:PutTraceSegments": "traces have no ARN",
@@ -104,6 +105,13 @@ def test_the_reader_may_look_after_the_watchdog_by_every_call_that_the_code_make
 def test_the_reader_may_look_up_changes_and_ask_cloudtrail_nothing_else(allowed: tuple[Any, ...]) -> None:
     asked = {(row.role, row.action) for row in allowed if row.action.startswith("cloudtrail:")}
     assert asked == {("ReaderRole", permission) for _, permission in history.PERMISSIONS}
+
+
+def test_the_reader_may_read_ceilings_by_every_call_that_the_code_makes_and_no_other(home: Any) -> None:
+    role = home.properties("ReaderRole")
+    (policy,) = [row for row in role["Policies"] if row["PolicyName"] == "read-ceilings"]
+    granted = {action for row in policy["PolicyDocument"]["Statement"] for action in listed(row["Action"])}
+    assert granted == {permission for _, permission in ceilings.PERMISSIONS}
 
 
 def test_the_reader_may_look_into_the_dead_letters_of_relays_in_every_region(

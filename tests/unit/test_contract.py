@@ -126,6 +126,20 @@ FIELDS: list[tuple[str, dict[str, Any], str, str, str]] = [
      "`acme` is not an organization id", "o-a1b2c3d4e5"),
     ("a condition key with one text", raw(contexts=[{"name": "vpc", "keys": {"aws:SourceVpce": "vpce-1"}}]),
      "contexts[0].keys.aws:SourceVpce", "where a list is meant", "[vpce-1]"),
+    ("an endpoint that is none", raw(contexts=[{"name": "vpc", "endpoints": {"s3": "vpc-1"}}]),
+     "contexts[0].endpoints.s3", "`vpc-1` is not the id of a VPC endpoint", "vpce-0123456789abcdef0"),
+    ("an endpoint of another service", raw(contexts=[{"name": "vpc", "endpoints": {"sts": "vpce-12345678"}}]),
+     "contexts[0].endpoints.sts", "is not a field", "write one of s3, kms"),
+    ("another service in between", raw(contexts=[{"name": "spark", "via": "emr"}]),
+     "contexts[0].via", "`emr` is none of those", "write one of athena"),
+    ("a session policy that is none", raw(contexts=[{"name": "s", "session_policy": {"Version": "2012-10-17"}}]),
+     "contexts[0].session_policy", "is no policy document", "as in IAM"),
+    ("a session policy with a misspelled element",
+     raw(contexts=[{"name": "s", "session_policy": {"Statement": [{"Effect": "Allow", "Actions": "*"}]}}]),
+     "contexts[0].session_policy", "Actions", "what AWS documents"),
+    ("a session policy that AssumeRole does not take",
+     raw(contexts=[{"name": "s", "session_policy": {"Id": "x" * 2048, "Statement": []}}]),
+     "contexts[0].session_policy", "AssumeRole takes 2048", "shorten it"),
     ("a condition key that is none", raw(contexts=[{"name": "vpc", "keys": {"SourceVpce": ["v"]}}]),
      "contexts[0].keys.SourceVpce", "`SourceVpce` is not a condition key", "aws:SourceVpce"),
     ("another reader without a reason", also(reason=""), "also_allowed[0].reason", "is empty", "recognise"),
@@ -183,6 +197,13 @@ BETWEEN: list[tuple[str, dict[str, Any], str, str]] = [
     ("GetObject without Decrypt", raw(actions=["s3:GetObject"]), "actions", "add kms:Decrypt"),
     ("nothing of the bucket", raw(actions=["kms:DescribeKey"]), "actions", "nothing of the bucket"),
     ("a session name twice", raw(session_names=["aa", "aa"]), "session_names", "more than once"),
+    ("a context that fixes nothing", raw(contexts=[{"name": "any"}]), "contexts[0]", "fixes nothing; write keys"),
+    ("an endpoint said twice", raw(contexts=[{"name": "vpc", "endpoints": {"s3": "vpce-12345678"}, "keys": {
+        "aws:SourceVpce": ["vpce-12345678"]}}]), "contexts[0].keys", "`aws:SourceVpce` follows from `endpoints`"),
+    ("Athena from an address", raw(contexts=[{"name": "sql", "via": "athena", "keys": {
+        "aws:SourceIp": ["203.0.113.1"]}}]), "contexts[0].keys", "`aws:SourceIp` follows from `via`"),
+    ("Athena through an endpoint", raw(contexts=[{"name": "sql", "via": "athena", "endpoints": {
+        "s3": "vpce-12345678"}}]), "contexts[0].via", "does not come through your endpoints"),
     ("two contexts of one name", raw(contexts=[{"name": "a", "keys": {"aws:SourceVpc": ["v"]}}] * 2), "contexts",
      "`a` is there more than once"),
     ("a condition key in two cases",
@@ -359,3 +380,29 @@ def test_values_in_which_something_hides_are_refused(value: str) -> None:
         "contexts[0].keys.aws:SourceVpce[1]",
     ]
     assert all("has a control or invisible character" in problem.text for problem in (*tags, *context))
+
+
+def test_fields_that_say_nothing_leave_the_digest_as_it_was_before_they_were_known() -> None:
+    """Computed by the release before endpoints could be named: what is stored under it stays valid."""
+    agreed = contracts.parse(raw(contexts=[{"name": "vpc", "keys": {"aws:SourceVpce": ["vpce-1"]}}]))
+    assert agreed.digest == "17bb35f5adcf6c1c2daa85c7bf8f2c15cd199d83919382f925db195e4828dfdb"
+    assert contracts.parse(raw()).digest == "3b013d067fda41862f819b8749efd47c51d8b46a40b3b8ce893d66ccc1ff20cc"
+    through = contracts.parse(raw(contexts=[{"name": "vpc", "endpoints": {"s3": "vpce-12345678"}}]))
+    assert through.digest != agreed.digest
+    assert through.endpoints == ("vpce-12345678",)
+
+
+def test_a_session_policy_is_the_same_however_it_is_written() -> None:
+    def digest(policy: Any) -> str:
+        return contracts.parse(raw(contexts=[{"name": "s", "session_policy": policy}])).digest
+
+    statement = {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}
+    text = '{"Statement": [{"Resource": "*", "Action": "s3:*",  "Effect": "Allow"}]}'
+    assert digest({"Statement": [statement]}) == digest(text)
+    assert digest({"Statement": [{**statement, "Action": "s3:Get*"}]}) != digest(text)
+
+
+def test_a_contract_with_endpoints_and_a_session_policy_is_the_same_when_it_was_stored() -> None:
+    context = {"name": "s", "endpoints": {"kms": "vpce-12345678"}, "session_policy": '{"Statement": []}'}
+    agreed = contracts.parse(raw(contexts=[context, {"name": "sql", "via": "athena"}]))
+    assert decode(Contract, encode(agreed)) == agreed

@@ -15,7 +15,7 @@ import yaml
 from threelocks.aws.read import CALLS
 from threelocks.aws.snapshot import LEFT_OUT, SnapshotError, load, observations
 from threelocks.contract import Contract
-from threelocks.observation import Absent, Found, NamedPolicy, Observation, PolicyLevel, Unreadable
+from threelocks.observation import Absent, Found, NamedPolicy, Observation, PolicyLevel, Unreadable, VpcEndpoint
 
 ROOT = Path(__file__).parents[2]
 CONTRACT = Contract.model_validate(yaml.safe_load((ROOT / "contracts/bi-curated-read.yaml").read_text()))
@@ -207,31 +207,66 @@ def test_the_key_of_a_third_account_stands_in_a_part_of_its_own(intact: dict[str
 
 def test_ceilings_left_out_are_not_watched(intact: dict[str, Any]) -> None:
     owner, consumer = read(intact)
-    assert (owner.ceilings.rcps, consumer.ceilings.scps, consumer.ceilings.endpoint) == (None, None, None)
-    assert consumer.ceilings.session is None
+    assert (owner.ceilings.rcps, consumer.ceilings.scps, consumer.ceilings.endpoints) == (None, None, ())
 
 
 def test_ceilings_are_read_in_their_own_part(intact: dict[str, Any]) -> None:
     arn = "arn:aws:organizations::aws:policy/service_control_policy/p-FullAWSAccess"
     level = {"target": "r-ab12", "policies": [{"Policy": {"PolicySummary": {"Arn": arn}, "Content": "{}"}}]}
     intact["owner"]["rcps"] = [level]
-    intact["consumer"] |= {
-        "scps": [level, {"target": "222222222222", "policies": []}],
-        "endpoint": {"VpcEndpoints": [{"VpcEndpointId": "vpce-1", "PolicyDocument": '{"Id": "e"}'}]},
-        "session": {"Id": "s"},
-    }
+    intact["consumer"]["scps"] = [level, {"target": "222222222222", "policies": []}]
     owner, consumer = read(intact)
     levels = PolicyLevel("r-ab12", (NamedPolicy(arn, "{}"),))
     assert owner.ceilings.rcps == Found((levels,))
     assert consumer.ceilings.scps == Found((levels, PolicyLevel("222222222222", ())))
-    assert consumer.ceilings.endpoint == Found(NamedPolicy("vpce-1", '{"Id": "e"}'))
-    assert consumer.ceilings.session == Found(NamedPolicy("session policy", '{"Id": "s"}'))
+
+
+ENDPOINT = "vpce-0123456789abcdef0"
+THROUGH = Contract.model_validate(
+    CONTRACT.model_dump() | {"contexts": [{"name": "vpc", "endpoints": {"s3": ENDPOINT}}]}
+)
+
+
+def _endpoint(**changes: Any) -> dict[str, Any]:
+    service = "com.amazonaws.eu-west-1.s3"
+    return {"VpcEndpointId": ENDPOINT, "ServiceName": service, "State": "available", "PolicyDocument": "{}"} | changes
+
+
+def test_the_endpoints_that_the_contract_names_are_found_in_one_answer(intact: dict[str, Any]) -> None:
+    intact["consumer"]["DescribeVpcEndpoints"] = {"VpcEndpoints": [_endpoint(VpcEndpointId="vpce-1"), _endpoint()]}
+    (named,) = read(intact, THROUGH)[1].ceilings.endpoints
+    assert (named.id, named.endpoint) == (
+        ENDPOINT,
+        Found(VpcEndpoint("com.amazonaws.eu-west-1.s3", "available", "{}")),
+    )
+
+
+def test_an_endpoint_is_absent_only_where_the_file_says_null(intact: dict[str, Any]) -> None:
+    def named() -> Any:
+        return read(intact, THROUGH)[1].ceilings.endpoints[0].endpoint
+
+    assert (named().operation, named().error) == ("ec2:DescribeVpcEndpoints", "NotInSnapshot")
+    intact["consumer"]["DescribeVpcEndpoints"] = {"VpcEndpoints": [_endpoint(VpcEndpointId="vpce-1")]}
+    assert (named().error, named().permission) == ("NotInSnapshot", "")
+    intact["consumer"]["DescribeVpcEndpoints"] = None
+    assert named() == Absent()
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [({"State": "partial"}, "State` is `partial`"), ({"PolicyDocument": None}, "PolicyDocument` is missing")],
+)
+def test_an_endpoint_that_cannot_be_understood_is_a_mistake(
+    intact: dict[str, Any], changes: dict[str, Any], told: str
+) -> None:
+    intact["consumer"]["DescribeVpcEndpoints"] = {"VpcEndpoints": [_endpoint(**changes)]}
+    with pytest.raises(SnapshotError, match=rf"consumer\.DescribeVpcEndpoints`: `VpcEndpoints\[0\]\.{told}"):
+        read(intact, THROUGH)
 
 
 def test_a_ceiling_that_is_null_was_read_and_is_absent(intact: dict[str, Any]) -> None:
-    intact["consumer"] |= {"scps": None, "endpoint": None, "session": None}
-    ceilings = read(intact)[1].ceilings
-    assert (ceilings.scps, ceilings.endpoint, ceilings.session) == (Absent(), Absent(), Absent())
+    intact["consumer"]["scps"] = None
+    assert read(intact)[1].ceilings.scps == Absent()
 
 
 # --- What is wrong with a file ---
@@ -283,8 +318,7 @@ def _with(path: str, value: Any) -> dict[str, Any]:
         ("consumer/GetPolicyVersion", {"PolicyVersion": {}}, 'which policy it is of; write {"<PolicyArn>"'),
         ("consumer/scps", {}, "`consumer.scps` is not a list"),
         ("consumer/scps", [{"target": "r-1"}], r"`consumer.scps\[0\].policies` is missing"),
-        ("consumer/endpoint", {"VpcEndpoints": []}, "`consumer.endpoint.VpcEndpoints` must hold the one endpoint"),
-        ("consumer/session", 7, "`consumer.session` is not a text"),
+        ("consumer/session", 7, "`consumer.session` is not a part"),
         ("owner/scps", [], "`owner.scps` is not a part"),
     ],
 )

@@ -19,6 +19,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from threelocks.aws.answer import UNEXPECTED, Answer, Call, source
+from threelocks.aws.ceilings import DESCRIBE_ENDPOINTS
 from threelocks.aws.read import (
     CALLS,
     DESCRIBE_KEY,
@@ -38,7 +39,6 @@ from threelocks.aws.read import (
 from threelocks.contract import Contract
 from threelocks.observation import (
     Absent,
-    CeilingObservation,
     NamedPolicy,
     Observation,
     PolicyLevel,
@@ -88,7 +88,8 @@ def _observation(given: Any, name: str, account: str, contract: Contract, taken:
     for unread in _unread(observation):
         if unread.error == UNEXPECTED:
             raise SnapshotError(f"`{name}.{_section(_CALLS_BY_NAME[unread.operation])}`: {unread.message}")
-    return replace(observation, ceilings=part.ceilings)
+    scps, rcps = part.ceilings.get("scps"), part.ceilings.get("rcps")
+    return replace(observation, ceilings=replace(observation.ceilings, scps=scps, rcps=rcps))
 
 
 def _unread(observation: Observation) -> Iterator[Unreadable]:
@@ -96,6 +97,7 @@ def _unread(observation: Observation) -> Iterator[Unreadable]:
         if held is not None:
             values = (getattr(held, field.name) for field in fields(held))
             yield from (value for value in values if isinstance(value, Unreadable))
+    yield from (each.endpoint for each in observation.ceilings.endpoints if isinstance(each.endpoint, Unreadable))
 
 
 # --- The file ---
@@ -149,8 +151,9 @@ def _taken(value: Any) -> datetime | None:
 
 # --- The sections of a part ---
 
-_CALLS_BY_NAME = {call.name: call for call in CALLS}
-_CALLS_BY_METHOD = {(call.service, call.method): call for call in CALLS}
+_ALL = (*CALLS, DESCRIBE_ENDPOINTS)
+_CALLS_BY_NAME = {call.name: call for call in _ALL}
+_CALLS_BY_METHOD = {(call.service, call.method): call for call in _ALL}
 
 # A list that is null is empty.
 _LISTS = {
@@ -160,7 +163,7 @@ _LISTS = {
     LIST_GRANTS: "Grants",
 }
 # The operations by which a thing exists at all: null means that it does not.
-_WHOLES = (GET_BUCKET_LOCATION, GET_ROLE, DESCRIBE_KEY)
+_WHOLES = (GET_BUCKET_LOCATION, GET_ROLE, DESCRIBE_KEY, DESCRIBE_ENDPOINTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,10 +192,10 @@ def _held(name: str, contract: Contract) -> tuple[Call, ...]:
     """The calls that read what a party holds."""
     services = {
         OWNER: ("s3", "s3control") if contract.key_holder else ("s3", "s3control", "kms"),
-        CONSUMER: ("iam",),
+        CONSUMER: ("iam", "ec2"),
         KEY_HOLDER: ("kms",),
     }[name]
-    return tuple(call for call in CALLS if call.service in services)
+    return tuple(call for call in _ALL if call.service in services)
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +204,7 @@ class _Part:
 
     name: str
     sections: Mapping[Call, Any]
-    ceilings: CeilingObservation
+    ceilings: Mapping[str, Source[tuple[PolicyLevel, ...]]]  # of organizations, which the reader does not read
 
     def client(self, service: str, region: str) -> Any:  # noqa: ARG002 - the file knows no regions
         return _Client(self, service)
@@ -216,6 +219,8 @@ class _Part:
         _object(body, where)
         if "NextToken" in body:
             raise SnapshotError(f"`{where}` was cut short; ask again without --max-items")
+        if call is DESCRIBE_ENDPOINTS:
+            _has_all(body, asked["VpcEndpointIds"], where)
         return _of_policy(call, body, asked, where) if call in _PER_POLICY else body
 
 
@@ -250,6 +255,15 @@ def _nothing(call: Call, where: str) -> dict[str, list[Any]]:
             f"`{where}` is null, but AWS always has an answer to it; paste the answer, or leave the section out"
         )
     raise _error(call, min(codes), "null in the snapshot")
+
+
+def _has_all(body: Mapping[str, Any], wanted: tuple[str, ...], where: str) -> None:
+    """One answer has every endpoint that the contract names."""
+    listed = body.get("VpcEndpoints")
+    held = {each.get("VpcEndpointId") for each in listed if isinstance(each, dict)} if isinstance(listed, list) else ()
+    for name in wanted:
+        if isinstance(listed, list) and name not in held:
+            raise _error(DESCRIBE_ENDPOINTS, LEFT_OUT, f"the snapshot's section `{where}` has no `{name}`; add it")
 
 
 def _of_policy(call: Call, body: Mapping[str, Any], asked: Mapping[str, Any], where: str) -> Any:
@@ -291,16 +305,13 @@ def _part(given: Any, name: str, held: tuple[Call, ...]) -> _Part:
                 raise SnapshotError(f"`{name}.{section}` is there under two names; keep one")
             sections[calls[section]] = body
     read = {field: ceilings[field](part[field], name, field) for field in ceilings if field in part}
-    return _Part(name, sections, CeilingObservation(**read))
+    return _Part(name, sections, read)
 
 
 # --- Ceilings ---
 
 _DESCRIBE_POLICY = Call(
     "organizations", "DescribePolicy", "describe_policy", "organizations:DescribePolicy", frozenset()
-)
-_DESCRIBE_ENDPOINTS = Call(
-    "ec2", "DescribeVpcEndpoints", "describe_vpc_endpoints", "ec2:DescribeVpcEndpoints", frozenset()
 )
 
 
@@ -326,22 +337,11 @@ def _organization_policy(answer: Answer) -> NamedPolicy:
     return NamedPolicy(answer.text("Policy.PolicySummary.Arn"), answer.document("Policy.Content"))
 
 
-def _endpoint(answer: Answer) -> NamedPolicy:
-    endpoints = answer.items("endpoint.VpcEndpoints")
-    if len(endpoints) != 1:
-        raise answer.unexpected("endpoint.VpcEndpoints", "must hold the one endpoint that the readers use")
-    return NamedPolicy(endpoints[0].text("VpcEndpointId"), endpoints[0].document("PolicyDocument"))
-
-
 _SCPS = _ceiling(lambda part: tuple(map(_level, part.items("scps"))), _DESCRIBE_POLICY)
 _RCPS = _ceiling(lambda part: tuple(map(_level, part.items("rcps"))), _DESCRIBE_POLICY)
-_ENDPOINT = _ceiling(_endpoint, _DESCRIBE_ENDPOINTS)
-# A session policy is an argument of AssumeRole; no operation tells it.
-_SESSION = _ceiling(lambda part: NamedPolicy("session policy", part.document("session")), GET_ROLE)
-
 # Those of the caller stand in the consumer's part, those of the resource in its holder's.
 _CEILINGS: Mapping[str, Mapping[str, Callable[[Any, str, str], Source[Any]]]] = {
     OWNER: {"rcps": _RCPS},
-    CONSUMER: {"scps": _SCPS, "endpoint": _ENDPOINT, "session": _SESSION},
+    CONSUMER: {"scps": _SCPS},
     KEY_HOLDER: {"rcps": _RCPS},
 }

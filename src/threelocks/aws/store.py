@@ -301,9 +301,10 @@ def _terms(name: str, item: Item) -> Contract:
 
 def own_resources(contract: Contract, account: str) -> tuple[str, ...]:
     """What a contract depends on by itself, spelled as `events` spells it; `account` when that account's settings hold
-    for the contract's bucket."""
+    for the contract's bucket, and the consumer's VPC endpoints."""
     settings = (ACCOUNT,) if account == contract.owner.account else ()
-    return (contract.bucket_arn, contract.key, f"role/{contract.role_name}", *settings)
+    endpoints = contract.endpoints if account == contract.consumer.account else ()
+    return (contract.bucket_arn, contract.key, f"role/{contract.role_name}", *settings, *endpoints)
 
 
 def _of(name: str) -> str:

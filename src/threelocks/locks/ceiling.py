@@ -5,61 +5,151 @@ Whoever can read one judges it; one that nobody watches is a remark.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 
+from threelocks.contract import Context
 from threelocks.finding import Finding, Lock, Remedy
 from threelocks.locks.ask import Failure, Layered
-from threelocks.locks.case import About, Case, parse, unread
+from threelocks.locks.case import About, Case, parse, premise, unread
 from threelocks.locks.findings import open_findings
-from threelocks.observation import Found, NamedPolicy, PolicyLevel, Source, Unreadable
+from threelocks.observation import (
+    Absent,
+    Found,
+    NamedEndpoint,
+    NamedPolicy,
+    PolicyLevel,
+    Source,
+    Unreadable,
+    VpcEndpoint,
+)
 from threelocks.policy.authorize import Layer, Policies
 from threelocks.policy.document import Document
 
 
 @dataclass(frozen=True, slots=True)
 class _Ceiling:
+    """One ceiling, the requests that pass below it, and who can raise it."""
+
     layer: Layer
-    name: str  # among people
-    source: Source[tuple[PolicyLevel, ...]] | None
+    about: About
+    source: Source[tuple[PolicyLevel, ...]]
+    case: Case  # with the contexts that it is above alone
+    actions: tuple[str, ...]
 
 
 def judge_ceilings(case: Case) -> list[Finding]:
-    """What the ceilings that were read refuse."""
-    findings: list[Finding] = []
-    for ceiling in _ceilings(case):
-        findings += _findings(case, ceiling)
-    return findings
+    """What the ceilings that were read refuse, and what the contract says of them that does not hold."""
+    findings = [finding for ceiling in _ceilings(case) for finding in _findings(ceiling)]
+    return [*findings, *_premises(case)]
 
 
 def not_watched(case: Case) -> tuple[str, ...]:
     """A remark, where ceilings that might say no were not read."""
-    unwatched = [ceiling.name for ceiling in _ceilings(case) if ceiling.source is None]
+    contract, observed, account = case.contract, case.observation.ceilings, case.observation.account
+    above = []
+    if account == contract.consumer.account:
+        above += [
+            (Layer.SERVICE_CONTROL_POLICY, observed.scps is not None),
+            (Layer.VPC_ENDPOINT_POLICY, bool(contract.endpoints)),
+            (Layer.SESSION_POLICY, any(context.session_policy for context in contract.contexts)),
+        ]
+    if account in (contract.owner.account, contract.key_account):
+        above.append((Layer.RESOURCE_CONTROL_POLICY, observed.rcps is not None))
+    unwatched = [_NAMES[layer] for layer, is_watched in above if not is_watched]
     return (f"ceilings not watched: {', '.join(unwatched)}",) if unwatched else ()
 
 
-def _ceilings(case: Case) -> Iterable[_Ceiling]:
+_NAMES = {
+    Layer.SERVICE_CONTROL_POLICY: "service control policies",
+    Layer.RESOURCE_CONTROL_POLICY: "resource control policies",
+    Layer.VPC_ENDPOINT_POLICY: "VPC endpoint policy",
+    Layer.SESSION_POLICY: "session policy",
+}
+
+
+# --- which ceilings there are -----------------------------------------------------------------------------------------
+
+
+def _ceilings(case: Case) -> Iterator[_Ceiling]:
     """Each party sees the ceilings over its own account: the consumer the caller's, the owner the resource's."""
-    observed, account = case.observation.ceilings, case.observation.account
-    if account == case.contract.consumer.account:
-        yield _Ceiling(Layer.SERVICE_CONTROL_POLICY, "service control policies", observed.scps)
-        yield _Ceiling(Layer.VPC_ENDPOINT_POLICY, "VPC endpoint policy", _single(observed.endpoint))
-        yield _Ceiling(Layer.SESSION_POLICY, "session policy", _single(observed.session))
-    if account in (case.contract.owner.account, case.contract.key_account):
-        yield _Ceiling(Layer.RESOURCE_CONTROL_POLICY, "resource control policies", observed.rcps)
+    contract, observed, account = case.contract, case.observation.ceilings, case.observation.account
+    if account == contract.consumer.account:
+        if observed.scps is not None:
+            yield _organization(case, Layer.SERVICE_CONTROL_POLICY, observed.scps, contract.actions)
+        for named in observed.endpoints:
+            yield from _endpoint(case, named)
+        for context in contract.contexts:
+            yield from _session(case, context)
+    if account in (contract.owner.account, contract.key_account) and observed.rcps is not None:
+        holds = {"s3": contract.owner.account == account, "kms": contract.key_account == account}
+        actions = (action for action in contract.actions if holds[action.partition(":")[0]])
+        yield _organization(case, Layer.RESOURCE_CONTROL_POLICY, observed.rcps, actions)
 
 
-def _single(source: Source[NamedPolicy] | None) -> Source[tuple[PolicyLevel, ...]] | None:
-    return Found((PolicyLevel("", (source.value,)),)) if isinstance(source, Found) else source
-
-
-def _findings(case: Case, ceiling: _Ceiling) -> list[Finding]:
+def _organization(
+    case: Case, layer: Layer, source: Source[tuple[PolicyLevel, ...]], actions: Iterable[str]
+) -> _Ceiling:
     account = case.observation.account
-    about = About(Lock.CEILING, account, f"{ceiling.name} over account {account}", f"the {ceiling.name}")
+    about = About(Lock.CEILING, account, f"{_NAMES[layer]} over account {account}", f"the {_NAMES[layer]}")
+    return _Ceiling(layer, about, source, case, tuple(actions))
+
+
+def _endpoint(case: Case, named: NamedEndpoint) -> Iterator[_Ceiling]:
+    """What passes through it: S3 reads, or direct calls of KMS. The Decrypt that S3 asks for comes from S3."""
+    for service, contexts in _coming_through(case, named.id).items():
+        passing = tuple(a for a in case.contract.actions if a.startswith(f"{service}:") and a != "kms:Decrypt")
+        about = _about_endpoint(case, named.id)
+        source = named.endpoint
+        policy = Found(source.value.policy) if isinstance(source, Found) else source
+        yield _Ceiling(Layer.VPC_ENDPOINT_POLICY, about, _alone(named.id, policy), _within(case, contexts), passing)
+
+
+def _about_endpoint(case: Case, name: str) -> About:
+    contract = case.contract
+    holder = contract.consumer.account
+    arn = f"arn:{case.partition}:ec2:{contract.bucket.region}:{holder}:vpc-endpoint/{name}"
+    return About(Lock.CEILING, holder, arn, f"the policy of the VPC endpoint {name}")
+
+
+def _coming_through(case: Case, name: str) -> dict[str, list[Context]]:
+    """By service, the contexts whose readers reach it through this endpoint."""
+    found: dict[str, list[Context]] = {}
+    for context in case.contract.contexts:
+        for service, endpoint in context.endpoints:
+            if endpoint == name:
+                found.setdefault(service, []).append(context)
+    return found
+
+
+def _session(case: Case, context: Context) -> Iterator[_Ceiling]:
+    """A session has no more than the policy that was passed when the role was assumed.
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies.html#policies_session
+    """
+    if context.session_policy:
+        name = f"the session policy of the context `{context.name}`"
+        about = About(Lock.CEILING, case.contract.consumer.account, f"session policy of {context.name}", name)
+        source = _alone(context.name, Found(context.session_policy))
+        yield _Ceiling(Layer.SESSION_POLICY, about, source, _within(case, [context]), case.contract.actions)
+
+
+def _alone(name: str, source: Source[str]) -> Source[tuple[PolicyLevel, ...]]:
+    return Found((PolicyLevel("", (NamedPolicy(name, source.value),)),)) if isinstance(source, Found) else source
+
+
+def _within(case: Case, contexts: Sequence[Context]) -> Case:
+    return replace(case, contract=case.contract.model_copy(update={"contexts": tuple(contexts)}))
+
+
+# --- what they refuse -------------------------------------------------------------------------------------------------
+
+
+def _findings(ceiling: _Ceiling) -> list[Finding]:
+    case, about = ceiling.case, ceiling.about
     if isinstance(ceiling.source, Unreadable):
         return unread(case, about, [ceiling.source])
-    if not isinstance(ceiling.source, Found):
+    if isinstance(ceiling.source, Absent) or not ceiling.actions:
         return []
     parsed = [parse(about, _labelled(ceiling, level)) for level in ceiling.source.value]
     findings = [finding for level in parsed for finding in level.findings]
@@ -70,7 +160,7 @@ def _findings(case: Case, ceiling: _Ceiling) -> list[Finding]:
         needed=tuple(((ceiling.layer, documents),) for documents in levels),
         policies=_policies(ceiling.layer, levels),
     )
-    return findings + open_findings(case, about, layered, _covered(case, ceiling.layer), partial(_raise, about))
+    return findings + open_findings(case, about, layered, ceiling.actions, partial(_raise, about))
 
 
 def _labelled(ceiling: _Ceiling, level: PolicyLevel) -> Iterable[tuple[str, NamedPolicy]]:
@@ -84,27 +174,78 @@ def _policies(layer: Layer, levels: tuple[tuple[Document, ...], ...]) -> Policie
     if layer is Layer.RESOURCE_CONTROL_POLICY:
         return Policies(rcps=levels)
     if layer is Layer.VPC_ENDPOINT_POLICY:
-        return Policies(endpoint=levels[0][0] if levels[0] else None)
+        return Policies(endpoint=levels[0][0])
     return Policies(session=levels[0])
 
 
-def _covered(case: Case, layer: Layer) -> list[str]:
-    """The actions that pass below the ceiling: an S3 endpoint sees no KMS call, RCPs bind the resource's account."""
-    actions: list[str] = list(case.contract.actions)
-    if layer is Layer.VPC_ENDPOINT_POLICY:
-        return [action for action in actions if action.startswith("s3:")]
-    if layer is Layer.RESOURCE_CONTROL_POLICY:
-        account = case.observation.account
-        holds = {"s3": case.contract.owner.account == account, "kms": case.contract.key_account == account}
-        return [action for action in actions if holds[action.partition(":")[0]]]
-    return actions
-
-
-def _raise(about: About, _: str, failed: Sequence[Failure]) -> Remedy:
+def _raise(about: About, code: str, failed: Sequence[Failure]) -> Remedy:
     names = dict.fromkeys(s.sid or s.document for failure in failed for s in failure.statements)
     which = f" ({', '.join(names)})" if names else ""
+    return _REMEDIES.get(code, _by_others)(about, which)
+
+
+def _by_others(about: About, which: str) -> Remedy:
     return Remedy(
         about.account,
         f"Ask whoever manages {about.name}{which} to let the agreed requests pass; nothing in either account can "
         "override it.",
+    )
+
+
+def _at_endpoint(about: About, which: str) -> Remedy:
+    region, endpoint = about.resource.split(":")[3], about.resource.rpartition("/")[2]
+    show = f"aws ec2 describe-vpc-endpoints --region {region} --vpc-endpoint-ids {endpoint}"
+    commands = (
+        f"{show} --query 'VpcEndpoints[0].PolicyDocument' --output text > policy.json",
+        "# edit policy.json, and keep every other statement",
+        f"aws ec2 modify-vpc-endpoint --region {region} --vpc-endpoint-id {endpoint} --policy-document file://policy.json",
+    )
+    return Remedy(about.account, f"Let the agreed requests pass {about.name}{which}.", None, commands)
+
+
+def _in_session(about: About, which: str) -> Remedy:
+    sentence = f"Have the pipelines pass a session policy{which} that allows what was agreed, and agree on that one."
+    return Remedy(about.account, sentence)
+
+
+_REMEDIES: dict[str, Callable[[About, str], Remedy]] = {
+    "ceiling.vpc-endpoint": _at_endpoint,
+    "ceiling.session-policy": _in_session,
+}
+
+
+# --- what the contract says of them -----------------------------------------------------------------------------------
+
+
+def _premises(case: Case) -> Iterator[Finding]:
+    for named in case.observation.ceilings.endpoints:
+        for service, contexts in _coming_through(case, named.id).items():
+            wrong = _wrong(named.endpoint, service)
+            if wrong:
+                fields = [f"contexts.{context.name}.endpoints.{service}" for context in contexts]
+                yield _false(case, named.id, fields[0], f"{named.id} {wrong}, so no reader comes through it")
+
+
+def _wrong(endpoint: Source[VpcEndpoint], service: str) -> str:
+    if isinstance(endpoint, Absent):
+        return "does not exist"
+    if not isinstance(endpoint, Found):
+        return ""  # told as unread
+    serves, state = endpoint.value.service.rpartition(".")[2].removesuffix("-fips"), endpoint.value.state
+    if serves != service:
+        return f"is an endpoint of {endpoint.value.service}"
+    return "" if state == "available" else f"is {state}"
+
+
+def _false(case: Case, name: str, field: str, detail: str) -> Finding:
+    about = _about_endpoint(case, name)
+    sentence = (
+        "Restore the endpoint, or agree on the one that the readers come through now, and apply the contract in both "
+        "accounts: bucket and key policies may name the old one."
+    )
+    return premise(
+        about,
+        field,
+        f"the contract says that readers come through an endpoint, but {detail}",
+        Remedy(about.account, sentence),
     )

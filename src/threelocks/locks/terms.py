@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC
-from itertools import product
 
 from threelocks.contract import BucketKeys, Contract
 from threelocks.locks.case import Case
+from threelocks.locks.ways import Way, ways
 from threelocks.policy.actions import carries
 from threelocks.policy.arn import Arn
 from threelocks.policy.box import TRUE, Atom, Expr, Literal, TextLiteral
-from threelocks.policy.condition import OPERATORS, Family, is_multivalued
+from threelocks.policy.condition import OPERATORS, Family
 from threelocks.policy.document import Document, Statement
 from threelocks.policy.pattern import glob, literal, parse_pattern, prefix
 from threelocks.policy.request import CallerKind
@@ -50,14 +50,6 @@ class Required:
     context: str = ""  # the contract's context, where it lists some
 
 
-@dataclass(frozen=True, slots=True)
-class Way:
-    """One way in which the readers come: condition keys (in lower case) that have known values, or None: are absent."""
-
-    name: str
-    keys: Mapping[str, tuple[str, ...] | None]
-
-
 def required(case: Case, documents: Iterable[Document], actions: Iterable[str]) -> list[Required]:
     """The required requests for those of `actions` that are agreed, with every key bound that the documents ask for."""
     read = tuple(documents)
@@ -66,7 +58,7 @@ def required(case: Case, documents: Iterable[Document], actions: Iterable[str]) 
         one
         for action in case.contract.actions
         if action in wanted
-        for way in _ways(case.contract)
+        for way in ways(case.contract)
         for one in _REQUIRED[action](case, asked, way)
     ]
 
@@ -86,22 +78,6 @@ def _counted_in_seconds(documents: Iterable[Document]) -> bool:
         for statement in document.statements
         for condition in statement.conditions
     )
-
-
-def _ways(contract: Contract) -> list[Way]:
-    """The contract's contexts; without any, one way that leaves every environment open. Several values of a key that
-    holds one value are so many ways.
-    """
-    ways = [
-        Way(context.name, dict(zip(map(str.lower, context.keys), chosen, strict=True)))
-        for context in contract.contexts
-        for chosen in product(*(_alternatives(key.lower(), values) for key, values in context.keys.items()))
-    ]
-    return ways or [Way("", {})]
-
-
-def _alternatives(key: str, values: tuple[str, ...] | None) -> list[tuple[str, ...] | None]:
-    return [values] if values is None or is_multivalued(key) else [(value,) for value in values]
 
 
 def keys_in_play(documents: Iterable[Document]) -> frozenset[str]:
@@ -225,7 +201,7 @@ def _assemble(
 ) -> Required:
     caller = reader(case)
     bound: dict[str, Binding] = {**_profile(case, resource_account), **caller.keys(), **own}
-    bound |= {key: Const(values) for key, values in way.keys.items()}
+    bound |= way.bindings(action)
     bound |= {key: Free() for key in asked.keys - bound.keys()}
     bound |= {key: ABSENT for key in bound if not carries(action, key)}
     space = Space(caller, (action,), resource, resource_account, {CALLER: CALLER_GROUP, **groups}, bound)

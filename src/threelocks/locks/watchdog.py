@@ -17,7 +17,7 @@ from threelocks.locks.case import WATCHDOG, About, Case, unread
 from threelocks.observation import Absent, EventRule, Found, Unreadable, WatchdogObservation, WatchedRegion
 from threelocks.policy.arn import Arn
 
-S3, KMS, IAM = "s3.amazonaws.com", "kms.amazonaws.com", "iam.amazonaws.com"
+S3, KMS, IAM, EC2 = "s3.amazonaws.com", "kms.amazonaws.com", "iam.amazonaws.com", "ec2.amazonaws.com"
 
 # Where IAM's calls are recorded. Of China and GovCloud to our best knowledge.
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/cloudtrail-integration.html
@@ -35,6 +35,7 @@ def duties(contract: Contract, account: str, home_region: str) -> tuple[tuple[st
         (contract.consumer.account, IAM, _IAM_REGIONS.get(partition, home_region)),
         (contract.owner.account, S3, contract.bucket.region),
         (contract.key_account, KMS, Arn.parse(contract.key).region),
+        *([(contract.consumer.account, EC2, contract.bucket.region)] if contract.endpoints else []),
     )
     mine = [(source, region) for holder, source, region in held if holder == account]
     home = (home_region, tuple(source for source, _ in mine))
@@ -129,7 +130,7 @@ def _risk(about: About, code: str, detail: str, sentence: str, commands: tuple[s
 
 # --- what the rules cover ---
 
-_SERVICE = {S3: "S3", KMS: "KMS", IAM: "IAM"}
+_SERVICE = {S3: "S3", KMS: "KMS", IAM: "IAM", EC2: "VPC endpoints"}
 
 
 def _missing(sources: tuple[str, ...], rules: Iterable[EventRule]) -> list[str]:
