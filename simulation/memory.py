@@ -87,7 +87,7 @@ class MemoryStore:
             self.before_save.pop(0)()
         self.failures.call("save")
         version = self.states[state.contract][0] if state.contract in self.states else None
-        if version != expected_version or self.contracts[state.contract].digest != state.digest:
+        if version != expected_version or self.contracts[state.contract].seal != state.digest:
             raise ConflictError(f"`{state.contract}` is at version {version}, not {expected_version}")
         saved = replace(state, version=(version or 0) + 1)
         self.states[state.contract] = (saved.version, encode(saved))

@@ -304,7 +304,7 @@ class Account:
         return version != expected
 
     def has_other_terms(self, state: State) -> bool:
-        return state.digest != self.terms.digest
+        return state.digest != self.terms.seal
 
     def history(self, name: str, *, since: datetime, limit: int) -> tuple[Standing, ...]:
         raise NotImplementedError  # no function of the storm asks
@@ -664,7 +664,7 @@ class Storm:
     def check_write(self, account: Account, before: State | None, after: State) -> None:
         if self.dice.random() < 0.3:
             account.backups.append(after)
-        if after.digest != account.terms.digest:
+        if after.digest != account.terms.seal:
             raise BrokenError(f"{account.number} records a verdict on terms that are not in force any more")
         if after.told is not None and (before is None or before.told != after.told):
             slot = before.slot if before else None

@@ -122,7 +122,7 @@ class World:
         said = io.StringIO()
         signed_in = patch.dict(os.environ, {name.upper(): value for name, value in keys.items()})
         with signed_in, contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
-            status = cli.main(["apply", str(path)])
+            status = cli.main(["apply", str(path)], now=self.cloud.clock.now)
         if status:
             raise RuntimeError(f"`threelocks apply` ended with {status}: {said.getvalue().strip()}")
         return said.getvalue()

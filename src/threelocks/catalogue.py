@@ -82,6 +82,9 @@ CATALOGUE: dict[str, Entry] = {
     "watchdog.relay-failing": Entry(f"the relay of a region that the share needs loses changes, so some {_LATE}"),
     "watchdog.nobody-subscribed": Entry("nobody is subscribed to the alerts of the account"),
     "watchdog.unread": Entry(f"the state of the watchdog itself {_UNREAD}"),
+    "watchdog.contract-edited": Entry(
+        "the contract that the account watches by is not the one that was applied there", detail_crosses=True
+    ),
     "watchdog.partner-silent": Entry(
         "the other account's watchdog is not heard, or does not hear us", detail_crosses=True
     ),
@@ -203,6 +206,7 @@ TOLD_BY: dict[str, frozenset[tuple[str, str]]] = {
     "watchdog.relay-failing": _NONE,
     "watchdog.nobody-subscribed": _NONE,
     "watchdog.unread": _NONE,
+    "watchdog.contract-edited": _NONE,
     "watchdog.partner-silent": _NONE,
     "watchdog.report-trimmed": _NONE,
     "watchdog.contracts-differ": _NONE,

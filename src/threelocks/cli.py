@@ -1,16 +1,19 @@
 """The `threelocks` command: check a contract file, apply it, judge a share offline, and diagnose refused reads.
 
 Exit status: 0 done, and for `check` the share is intact, but for what the contract waives; 1 it is shut, wide or at
-risk; 2 bad usage or input; 3 nothing worse is known, but something could not be read. What went wrong is told on
-stderr, with what to do next.
+risk; 2 bad usage or input; 3 nothing worse is known, but something could not be read; 70 a defect of this tool, which
+says nothing of the share. What went wrong is told on stderr, with what to do next.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
+import traceback
 from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -25,17 +28,20 @@ from threelocks.finding import Cause, Finding, Kind, Lock, Verdict, headline
 from threelocks.incident import gravest
 from threelocks.judge import judge as judge_locks
 from threelocks.problems import BadContractError, Problem
-from threelocks.report import encode
+from threelocks.report import MalformedError, encode
 from threelocks.spelling import shown, visible
 
 if TYPE_CHECKING:  # boto3 takes long to import, and only `apply` calls AWS
     import boto3
+
+    from threelocks.aws.store import DynamoStore
 
 Judge = Callable[..., Verdict]
 
 LARGEST_FILE = 1_000_000  # bytes; a contract has a few hundred
 STACK = "threelocks"
 INTACT, OFF, USAGE, UNREAD = 0, 1, 2, 3
+DEFECT = 70  # EX_SOFTWARE of sysexits.h; Python's own 1 would say that the share is shut
 
 
 class UsageError(Exception):
@@ -119,9 +125,9 @@ def _first_line(error: object) -> str:
     return str(error).strip().partition("\n")[0].lower()
 
 
-def _load_all(paths: Sequence[Path]) -> list[Contract]:
+def _load_all(paths: Sequence[Path], now: datetime) -> list[Contract]:
     """Every contract, or every file's problems at once."""
-    loaded, failures, now = [], [], datetime.now(UTC)
+    loaded, failures = [], []
     for path in paths:
         try:
             loaded.append(_in_date(load(path), now, path))
@@ -146,7 +152,7 @@ def _in_date(contract: Contract, now: datetime, path: Path) -> Contract:
 
 
 def validate(arguments: argparse.Namespace) -> int:
-    for path, contract in zip(arguments.files, _load_all(arguments.files), strict=True):
+    for path, contract in zip(arguments.files, _load_all(arguments.files, arguments.now()), strict=True):
         print(f"{path}: `{contract.name}` is sound, with terms {contract.digest[:12]}")
     return INTACT
 
@@ -155,29 +161,40 @@ def validate(arguments: argparse.Namespace) -> int:
 
 
 def apply(arguments: argparse.Namespace) -> int:
-    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - only this command calls AWS
-
-    wanted = _load_all(arguments.files)
-    try:
+    wanted = _load_all(arguments.files, arguments.now())
+    with _telling_what_aws_refuses():
         return _apply(arguments, wanted)
+
+
+@contextmanager
+def _telling_what_aws_refuses() -> Iterator[None]:
+    """Raises UsageError, with the next step, for what botocore raises inside."""
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - only two commands call AWS
+
+    try:
+        yield
     except (BotoCoreError, ClientError) as error:
         raise UsageError(f"{_first_line(error)}; {_advice(error)}") from error
 
 
-def _apply(arguments: argparse.Namespace, wanted: list[Contract]) -> int:
+def _session(arguments: argparse.Namespace) -> boto3.Session:
     import boto3  # noqa: PLC0415 - see above
 
-    session = boto3.Session(profile_name=arguments.profile, region_name=arguments.region)
-    account = _account(session, wanted[0])
+    return boto3.Session(profile_name=arguments.profile, region_name=arguments.region)
+
+
+def _apply(arguments: argparse.Namespace, wanted: list[Contract]) -> int:
+    session = _session(arguments)
+    account = _account(session, wanted[0].owner.home_region)
     _refuse_strangers(wanted, account)
     for contract in wanted:
         _apply_one(arguments, session, account, contract)
     return INTACT
 
 
-def _account(session: boto3.Session, contract: Contract) -> str:
-    """Whose credentials these are."""
-    region = session.region_name or contract.owner.home_region
+def _account(session: boto3.Session, otherwise: str) -> str:
+    """Whose credentials these are; `otherwise` is the region to ask in where the profile has none."""
+    region = session.region_name or otherwise
     return str(session.client("sts", region_name=region).get_caller_identity()["Account"])
 
 
@@ -192,16 +209,13 @@ def _refuse_strangers(wanted: list[Contract], account: str) -> None:
 
 
 def _apply_one(arguments: argparse.Namespace, session: boto3.Session, account: str, contract: Contract) -> None:
-    from threelocks.aws.session import Clients  # noqa: PLC0415 - see above
-    from threelocks.aws.store import DynamoStore  # noqa: PLC0415 - see above
-
     party = contract.party(account)
     assert party is not None  # strangers were refused
     # An explicit region wins; the profile's own default says nothing of where the watchdog lives.
     region = arguments.region or party.home_region
-    table = arguments.table or _table(session, region, arguments.stack)
-    store = DynamoStore(Clients(session=session), table=table, account=account, region=region)
-    news = list(_news(store.contract(contract.name), contract))
+    store = _store(arguments, session, account, region)
+    table = store.table
+    news = list(_news(_stored(store, contract.name), contract))
     for line in news:
         print(f"{contract.name}: {line}")
     if not news:
@@ -213,6 +227,22 @@ def _apply_one(arguments: argparse.Namespace, session: boto3.Session, account: s
         print(f"{contract.name}: applied to `{table}` of account {account}, {region}")
         for line in _have_checked(arguments, session, region, account, contract):
             print(f"  {line}")
+
+
+def _store(arguments: argparse.Namespace, session: boto3.Session, account: str, region: str) -> DynamoStore:
+    from threelocks.aws.session import Clients  # noqa: PLC0415 - see above
+    from threelocks.aws.store import DynamoStore  # noqa: PLC0415 - see above
+
+    table = arguments.table or _table(session, region, arguments.stack)
+    return DynamoStore(Clients(session=session), table=table, account=account, region=region)
+
+
+def _stored(store: DynamoStore, name: str) -> Contract | str | None:
+    """The contract of that name; what is wrong with it, when it can no longer be read."""
+    try:
+        return store.contract(name)
+    except MalformedError as error:
+        return str(error)
 
 
 def _have_checked(
@@ -261,15 +291,63 @@ def _outputs(session: boto3.Session, region: str, stack: str) -> dict[str, str]:
     return {output["OutputKey"]: output["OutputValue"] for found in stacks for output in found.get("Outputs", [])}
 
 
-def _news(old: Contract | None, new: Contract) -> Iterator[str]:
+def _news(old: Contract | str | None, new: Contract) -> Iterator[str]:
     """What applying changes, a line for each field."""
     if old is None:
         yield "new"
         return
+    if isinstance(old, str):
+        yield f"the one in the table cannot be read, and is replaced: {old}"
+        return
+    if old.is_edited:
+        yield "the one in the table is not what was applied last: somebody edited it there"
     before, after = old.model_dump(mode="json"), new.model_dump(mode="json")
     for field in after:
         if before[field] != after[field]:
             yield f"{field}: {json.dumps(before[field])} becomes {json.dumps(after[field])}"
+
+
+# --- threelocks remove ---
+
+
+def remove(arguments: argparse.Namespace) -> int:
+    with _telling_what_aws_refuses():
+        return _remove(arguments)
+
+
+def _remove(arguments: argparse.Namespace) -> int:
+    session, name = _session(arguments), arguments.contract
+    region = session.region_name
+    if not region:
+        raise UsageError("the profile has no region; name the watchdog's with --region")
+    account = _account(session, region)
+    store = _store(arguments, session, account, region)
+    where = f"`{store.table}` of account {account}, {region}"
+    found = _stored(store, name)
+    if found is None:
+        raise UsageError(f"no contract {shown(name)} in {where}; `--region` and `--stack` say where to look")
+    partners = _partners(found, account)
+    print(f"{name}: to be removed from {where}, with everything that is recorded of it")
+    print(f"  {partners} will not be told, and will say that this account is silent: remove it there first")
+    if _typed("  its name, to remove it: ") != name:
+        raise UsageError("that is not its name; nothing was removed")
+    store.remove(name)
+    print(f"{name}: removed; how it stood is kept until it expires")
+    return INTACT
+
+
+def _partners(found: Contract | str, account: str) -> str:
+    if isinstance(found, str):  # it cannot be read, so who they are is not known
+        return "the other accounts"
+    return " and ".join(f"{party.name} ({party.account})" for party in found.others(account))
+
+
+def _typed(prompt: str) -> str:
+    """A line of the standard input; empty when there is none."""
+    try:
+        return input(prompt).strip()
+    except EOFError:
+        return ""
 
 
 # By the words of AWS's error code or of botocore's exception.
@@ -300,7 +378,7 @@ def _advice(error: Exception) -> str:
 
 def check(arguments: argparse.Namespace, *, judge: Judge) -> int:
     contract = load(arguments.contract)
-    verdicts, now = _judge(contract, arguments.snapshot, judge), datetime.now(UTC)
+    verdicts, now = _judge(contract, arguments.snapshot, judge), arguments.now()
     kinds = frozenset(kind for verdict in verdicts for kind in verdict.counted(now).kinds)
     if arguments.json:
         print(json.dumps(_as_json(contract, verdicts, kinds), indent=2, ensure_ascii=False))
@@ -412,13 +490,14 @@ def _parser(judge: Judge) -> argparse.ArgumentParser:
 
     two = commands.add_parser("apply", help="store contracts in the table of the account whose credentials are used")
     two.add_argument("files", nargs="+", type=Path, metavar="FILE")
-    two.add_argument("--profile", help="whose credentials to use, from your AWS configuration")
-    two.add_argument("--region", help="where the watchdog is deployed; else the party's home_region")
-    where = two.add_mutually_exclusive_group()
-    where.add_argument("--table", help="the table's name; else the stack's output TableName")
-    where.add_argument("--stack", default=STACK, help=f"the watchdog's stack (default: {STACK})")
+    _where(two, "where the watchdog is deployed; else the party's home_region")
     two.add_argument("--dry-run", action="store_true", help="tell what would change, and change nothing")
     two.set_defaults(run=apply)
+
+    five = commands.add_parser("remove", help="forget a contract and what is recorded of it; asks for its name")
+    five.add_argument("contract", metavar="CONTRACT", help="its name")
+    _where(five, "where the watchdog is deployed; else the profile's")
+    five.set_defaults(run=remove)
 
     three = commands.add_parser("check", help="judge a share offline, from what AWS answered (see docs/snapshot.md)")
     three.add_argument("contract", type=Path, metavar="CONTRACT")
@@ -439,14 +518,38 @@ def _parser(judge: Judge) -> argparse.ArgumentParser:
     return parser
 
 
-def main(argv: Sequence[str] | None = None, *, judge: Judge = judge_locks) -> int:
+def _where(command: argparse.ArgumentParser, region: str) -> None:
+    """The options that say which account's table is meant."""
+    command.add_argument("--profile", help="whose credentials to use, from your AWS configuration")
+    command.add_argument("--region", help=region)
+    place = command.add_mutually_exclusive_group()
+    place.add_argument("--table", help="the table's name; else the stack's output TableName")
+    place.add_argument("--stack", default=STACK, help=f"the watchdog's stack (default: {STACK})")
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def main(argv: Sequence[str] | None = None, *, judge: Judge = judge_locks, now: Callable[[], datetime] = _now) -> int:
     """Run one command; answers its exit status."""
     arguments = _parser(judge).parse_args(argv)
+    arguments.now = now
     try:
         status: int = arguments.run(arguments)
     except (UsageError, BadContractError, cli_diagnose.BadFileError) as error:
         print(str(error) if isinstance(error, BadContractError) else f"threelocks: {error}", file=sys.stderr)
         return USAGE
+    except BrokenPipeError:
+        # Whoever read the output has gone; Python would complain once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return USAGE
+    except Exception:  # noqa: BLE001 - whatever it is, it is no verdict
+        traceback.print_exc()
+        print(
+            "threelocks: this is a defect of the tool, and no verdict; please report what stands above", file=sys.stderr
+        )
+        return DEFECT
     return status
 
 

@@ -19,6 +19,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PrivateAttr,
     TypeAdapter,
     ValidationError,
     model_validator,
@@ -203,6 +204,9 @@ class Contract(Frozen):
     suspended: Suspended | None = None
     waivers: tuple[Waived, ...] = ()
 
+    _seal: str = PrivateAttr(default="")
+    _is_edited: bool = PrivateAttr(default=False)
+
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Self:
         if problems := _disagreements(self):
@@ -259,6 +263,30 @@ class Contract(Frozen):
     def digest(self) -> str:
         """SHA-256 of the agreed terms, in hex: two accounts with the same digest guard the same share."""
         return hashlib.sha256(self.terms().encode()).hexdigest()
+
+    @property
+    def seal(self) -> str:
+        """SHA-256, in hex, of the whole contract as `apply` writes it; of one from a table, what stands beside it."""
+        return self._seal or sealed(self.model_dump_json())
+
+    @property
+    def is_edited(self) -> bool:
+        """Whether this is not what `apply` wrote: somebody changed the item in the table."""
+        return self._is_edited
+
+    def as_stored(self, text: str, seal: str) -> Contract:
+        """The contract as a table has it: this text, and this seal beside it. What an older release wrote has fewer
+        fields than we would write, and its own seal."""
+        if seal == self.seal and text == self.model_dump_json():
+            return self
+        stored = self.model_copy()
+        stored._seal, stored._is_edited = seal, sealed(text) != seal  # noqa: SLF001 - one of its own class
+        return stored
+
+
+def sealed(text: str) -> str:
+    """SHA-256 in hex."""
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _leave_out_unsaid(context: dict[str, Any]) -> None:

@@ -36,14 +36,14 @@ _HEADLINES = tuple(Headline)  # gravest first
 
 
 def begin(contract: Contract, account: str, before: State | None) -> State:
-    """The state to build on: a new one, or the stored one under the contract's present terms.
+    """The state to build on: a new one, or the stored one under the contract as it is at present.
 
     When the contract was applied again, the last verdict still stands until the next check replaces it, and what was
     told, the incident and the reports are kept.
     """
     if before is None:
-        return State(contract=contract.name, digest=contract.digest, account=account)
-    return replace(before, digest=contract.digest)
+        return State(contract=contract.name, digest=contract.seal, account=account)
+    return replace(before, digest=contract.seal)
 
 
 # --- What is known ---

@@ -15,7 +15,7 @@ from threelocks.locks.case import Case
 from threelocks.locks.ceiling import judge_ceilings, not_watched
 from threelocks.locks.identity_policy import judge_identity
 from threelocks.locks.key_policy import judge_key
-from threelocks.locks.watchdog import judge_watchdog
+from threelocks.locks.watchdog import judge_contract, judge_watchdog
 from threelocks.observation import Found, Observation, RoleObservation
 
 
@@ -40,6 +40,7 @@ def judge(
         held.append(Lock.KEY_POLICY)
         findings += judge_key(case, observation.key)
     findings += judge_ceilings(case)
+    findings += judge_contract(case)
     if observation.watchdog is not None:
         held.append(Lock.WATCHDOG)  # the state of this "lock" says that it was looked at
         findings += judge_watchdog(case, observation.watchdog)

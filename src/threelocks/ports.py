@@ -42,7 +42,7 @@ class Store(Protocol):
 
     def save(self, state: State, *, expected_version: int | None, standing: Standing | None = None) -> State:
         """Write the state if the stored version is `expected_version` (None: there is none yet) and the contract in
-        the table still has `state.digest`; answers it with its new version. Raises ConflictError otherwise.
+        the table still has the seal `state.digest`; answers it with its new version. Raises ConflictError otherwise.
 
         `standing` is a row for the contract's history, written with the state or not at all."""
 

@@ -99,7 +99,7 @@ class State:
     """Everything recorded of one contract in one account."""
 
     contract: str
-    digest: str  # of the contract's terms that this state was judged against
+    digest: str  # the seal of the contract that this state was judged against
     account: str
     version: int = 0
     own: Verdict | None = None

@@ -23,20 +23,21 @@ LONGEST = timedelta(days=366)  # an exception that is renewed each year is looke
 
 # Of the other party, or of what the watchdog knows at all.
 _NEVER = frozenset({"watchdog.partner-silent", "watchdog.contracts-differ", "watchdog.report-trimmed"})
-_UNKNOWN = (".unread", ".not-fully-checked")
+_UNKNOWN = (".unread", ".not-fully-checked", ".contract-edited")
 
 
 def marked(contract: Contract, verdict: Verdict) -> Verdict:
-    """The verdict of a holder, with its contract's waivers on the findings that they cover, and its suspension."""
+    """The verdict of a holder, with its contract's waivers on the findings that they cover, and its suspension. A
+    contract that somebody edited has neither."""
     findings = tuple(replace(finding, waiver=_waiver(contract, finding)) for finding in verdict.findings)
-    stated = contract.suspended
+    stated = None if contract.is_edited else contract.suspended
     suspended = Suspension(verdict.account, stated.by, stated.reason, stated.until) if stated else None
     return replace(verdict, findings=findings, suspended=suspended)
 
 
 def _waiver(contract: Contract, finding: Finding) -> Waiver | None:
     """The one that lasts longest."""
-    if finding.kind is Kind.UNREAD:
+    if finding.kind is Kind.UNREAD or contract.is_edited:
         return None
     covering = [one for one in contract.waivers if covers(one, finding)]
     longest = max(covering, key=lambda one: one.until, default=None)

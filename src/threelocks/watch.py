@@ -19,7 +19,7 @@ from threelocks.finding import Cause, Finding, Share, Verdict
 from threelocks.judge import judge
 from threelocks.observation import Absent, Found, Observation, Unreadable
 from threelocks.ports import ConflictError, EventHistory, Mailer, Observer, RefusedMailError, Reporter, Store, Timer
-from threelocks.report import Report, ReportRequest, refusal, request_refusal
+from threelocks.report import MalformedError, Report, ReportRequest, refusal, request_refusal
 from threelocks.settle import SETTLED, covered
 from threelocks.state import Moment, Slot, State, Times
 
@@ -536,8 +536,16 @@ class Watch:
         """The other contracts on the same bucket, key or role."""
         store = self.desk.store
         names = store.touching((contract.bucket_arn, contract.key, f"role/{contract.role_name}"))
-        found = (store.contract(name) for name in names if name != contract.name)
+        found = (self._neighbour(name) for name in names if name != contract.name)
         return tuple(neighbour for neighbour in found if neighbour is not None)
+
+    def _neighbour(self, name: str) -> Contract | None:
+        """None for one that is not what was applied, so that it permits nobody anything."""
+        try:
+            found = self.desk.store.contract(name)
+        except MalformedError:
+            return None
+        return found if found and not found.is_edited else None
 
     def _report(self, contract: Contract, report: Report) -> None:
         """Send the report to every other party, and remember who was sent it; raises the failures together."""
@@ -576,7 +584,7 @@ class Watch:
             if contract is None or state is None or after is None or after == state:
                 return
             try:
-                self.desk.store.save(replace(after, digest=contract.digest), expected_version=state.version)
+                self.desk.store.save(replace(after, digest=contract.seal), expected_version=state.version)
             except ConflictError:
                 continue
             return

@@ -41,7 +41,7 @@ def store() -> Iterator[DynamoStore]:
 def test_the_directory_lists_every_contract_with_its_resources_and_its_last_check(store: DynamoStore) -> None:
     checked = FLEET.all[7]
     verdict = verdict_of(checked, OWNER, as_of=NOW)
-    store.save(State(checked.name, checked.digest, OWNER, own=verdict), expected_version=None)
+    store.save(State(checked.name, checked.seal, OWNER, own=verdict), expected_version=None)
     listings = list(DynamoDirectory(store.clients, table="table", region=REGION).listings())
     assert [one.name for one in listings] == sorted(one.name for one in FLEET.all)
     by_name = {one.name: one for one in listings}
@@ -61,7 +61,7 @@ def test_terms_that_are_damaged_are_left_out_and_stop_no_others(store: DynamoSto
     client = store.clients.client("dynamodb", REGION)
     key = {"pk": {"S": f"CONTRACT#{name}"}, "sk": {"S": "TERMS"}}
     item = client.get_item(TableName="table", Key=key)["Item"]
-    client.put_item(TableName="table", Item={**item, "digest": {"S": "another"}})
+    client.put_item(TableName="table", Item={**item, "body": {"S": "{}"}})
     assert set(store.contracts([name, FLEET.all[4].name])) == {FLEET.all[4].name}
     client.put_item(TableName="table", Item=item)
 

@@ -16,11 +16,11 @@ from moto import mock_aws
 
 from threelocks.aws.session import Clients, Credentials
 from threelocks.aws.store import ITEM_LIMIT, DynamoStore, StoreError, own_resources
-from threelocks.contract import Contract
+from threelocks.contract import Contract, sealed
 from threelocks.finding import Finding, Kind, Lock, Verdict
 from threelocks.incident import State
 from threelocks.ports import ConflictError
-from threelocks.report import MalformedError
+from threelocks.report import MalformedError, encode
 
 OWNER, CONSUMER = "111111111111", "222222222222"
 REGION, TABLE = "eu-west-1", "threelocks"
@@ -63,7 +63,7 @@ def contract(**changes: Any) -> Contract:
 
 
 def state(agreed: Contract, **changes: Any) -> State:
-    return replace(State(agreed.name, agreed.digest, OWNER), **changes)
+    return replace(State(agreed.name, agreed.seal, OWNER), **changes)
 
 
 def items(store: DynamoStore) -> set[tuple[str, str]]:
@@ -215,11 +215,11 @@ def test_many_names_come_back_over_several_pages(clients: Clients, store: Dynamo
     [
         ({"body": {"S": "{}"}}, "not a Contract"),
         ({"body": {"S": "{"}}, "not a Contract"),
-        ({"digest": {"S": "0" * 64}}, "apply it again"),
+        ({"body": {"S": encode(contract(name="another"))}}, "holds a contract called `another`"),
         ({"body": {"N": "1"}}, "has no text `body`"),
     ],
 )
-def test_terms_that_somebody_edited_are_refused_and_can_be_applied_over(
+def test_a_contract_that_is_none_any_more_is_refused_and_can_be_applied_over(
     clients: Clients, store: DynamoStore, change: dict[str, Any], told: str
 ) -> None:
     store.apply(contract())
@@ -231,6 +231,53 @@ def test_terms_that_somebody_edited_are_refused_and_can_be_applied_over(
         store.contract("bi-curated-read")
     store.apply(contract())
     assert store.contract("bi-curated-read") == contract()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"digest": {"S": "0" * 64}},
+        {"body": {"S": encode(contract(prefixes=["sales/"]))}},
+        {"body": {"S": encode(contract(suspended={"by": "x", "reason": "y", "until": "2026-12-31"}))}},
+        {"body": {"S": encode(contract()) + " "}},
+    ],
+)
+def test_a_contract_that_somebody_edited_says_so_and_can_still_be_recorded_on(
+    clients: Clients, store: DynamoStore, change: dict[str, Any]
+) -> None:
+    store.apply(contract())
+    found = store.contract("bi-curated-read")
+    assert found is not None
+    assert not found.is_edited
+    dynamodb = clients.client("dynamodb", REGION)
+    key = {"pk": {"S": "CONTRACT#bi-curated-read"}, "sk": {"S": "TERMS"}}
+    item = dynamodb.get_item(TableName=TABLE, Key=key)["Item"]
+    dynamodb.put_item(TableName=TABLE, Item=item | change)
+    edited = store.contract("bi-curated-read")
+    assert edited is not None
+    assert edited.is_edited
+    assert store.save(state(edited), expected_version=None).version == 1
+    store.apply(contract())
+    again = store.contract("bi-curated-read")
+    assert again == found
+    with pytest.raises(ConflictError):
+        store.save(state(contract(prefixes=["sales/"])), expected_version=1)
+
+
+def test_what_an_older_release_wrote_with_fewer_fields_is_not_taken_for_edited(
+    clients: Clients, store: DynamoStore
+) -> None:
+    store.apply(contract())
+    older = encode(contract()).replace(',"suspended":null,"waivers":[]', "")
+    assert older != encode(contract())
+    dynamodb = clients.client("dynamodb", REGION)
+    key = {"pk": {"S": "CONTRACT#bi-curated-read"}, "sk": {"S": "TERMS"}}
+    item = dynamodb.get_item(TableName=TABLE, Key=key)["Item"]
+    dynamodb.put_item(TableName=TABLE, Item=item | {"body": {"S": older}, "digest": {"S": sealed(older)}})
+    found = store.contract("bi-curated-read")
+    assert found is not None
+    assert not found.is_edited
+    assert store.save(state(found), expected_version=None).version == 1
 
 
 # --- States ---

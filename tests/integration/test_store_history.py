@@ -55,7 +55,7 @@ def stood(minutes: int, headline: Headline = Headline.BROKEN) -> Standing:
 def write(store: DynamoStore, *rows: Standing) -> None:
     for row in rows:
         before = store.state(NAME)
-        state = before or State(NAME, CONTRACT.digest, OWNER)
+        state = before or State(NAME, CONTRACT.seal, OWNER)
         store.save(state, expected_version=before.version if before else None, standing=row)
 
 
@@ -76,7 +76,7 @@ def test_two_rows_of_the_same_moment_are_both_kept(store: DynamoStore) -> None:
 def test_a_row_is_written_with_its_state_or_not_at_all(store: DynamoStore) -> None:
     write(store, stood(1))
     with pytest.raises(ConflictError):
-        store.save(State(NAME, CONTRACT.digest, OWNER), expected_version=None, standing=stood(2))
+        store.save(State(NAME, CONTRACT.seal, OWNER), expected_version=None, standing=stood(2))
     assert len(store.history(NAME, since=START, limit=9)) == 1
 
 

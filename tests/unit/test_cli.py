@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -281,6 +284,118 @@ def test_what_aws_refuses_is_told_with_the_next_step(
 def test_without_credentials_the_next_step_is_to_sign_in(signed_out: None, capsys: Said) -> None:
     assert cli.main(["apply", str(CONTRACT)]) == 2
     assert "unable to locate credentials; name a profile with --profile, or sign in" in capsys.readouterr().err
+
+
+def test_a_contract_that_was_edited_in_the_table_is_written_anew(sign_in: Any, capsys: Said) -> None:
+    sign_in(OWNER)
+    table = make_stack()
+    cli.main(["apply", str(CONTRACT)])
+    for seal in ("0" * 64, None):  # edited; then no contract any more
+        edit(table, {"digest": {"S": seal}} if seal else {"body": {"S": "{}"}})
+        capsys.readouterr()
+        assert cli.main(["apply", str(CONTRACT)]) == 0
+        said = capsys.readouterr().out
+        assert ("somebody edited it there" in said) is bool(seal)
+        assert ("cannot be read, and is replaced" in said) is not bool(seal)
+        kept = stored(table).contract("bi-curated-read")
+        assert kept is not None
+        assert not kept.is_edited
+
+
+def edit(table: str, change: dict[str, Any]) -> None:
+    """What somebody does in the table's console."""
+    dynamodb = boto3.client("dynamodb", "eu-west-1")
+    key = {"pk": {"S": "CONTRACT#bi-curated-read"}, "sk": {"S": "TERMS"}}
+    item = dynamodb.get_item(TableName=table, Key=key)["Item"]
+    dynamodb.put_item(TableName=table, Item=item | change)
+
+
+# --- remove ---
+
+
+def removing(monkeypatch: pytest.MonkeyPatch, typed: str, *options: str) -> int:
+    monkeypatch.setattr("sys.stdin", io.StringIO(typed))
+    return cli.main(["remove", "bi-curated-read", "--region", "eu-west-1", *options])
+
+
+def test_a_contract_is_removed_when_its_name_is_typed(
+    sign_in: Any, monkeypatch: pytest.MonkeyPatch, capsys: Said
+) -> None:
+    sign_in(OWNER)
+    table = make_stack()
+    cli.main(["apply", str(CONTRACT)])
+    assert removing(monkeypatch, "bi-curated-read\n") == 0
+    said = capsys.readouterr().out
+    assert f"bi-team ({CONSUMER}) will not be told" in said
+    assert "bi-curated-read: removed" in said
+    store = stored(table)
+    assert (store.names(), store.contract("bi-curated-read")) == ((), None)
+    assert store.touching(("arn:aws:s3:::datalake-curated-a",)) == ()
+
+
+@pytest.mark.parametrize("typed", ["", "\n", "yes\n", "bi-curated\n"])
+def test_without_its_name_nothing_is_removed(
+    typed: str, sign_in: Any, monkeypatch: pytest.MonkeyPatch, capsys: Said
+) -> None:
+    sign_in(OWNER)
+    table = make_stack()
+    cli.main(["apply", str(CONTRACT)])
+    assert removing(monkeypatch, typed) == 2
+    assert "nothing was removed" in capsys.readouterr().err
+    assert stored(table).names() == ("bi-curated-read",)
+
+
+def test_what_is_not_there_cannot_be_removed(sign_in: Any, monkeypatch: pytest.MonkeyPatch, capsys: Said) -> None:
+    sign_in(OWNER)
+    make_stack()
+    assert removing(monkeypatch, "bi-curated-read\n") == 2
+    assert "no contract `bi-curated-read` in" in capsys.readouterr().err
+
+
+def test_a_contract_that_can_no_longer_be_read_can_be_removed(
+    sign_in: Any, monkeypatch: pytest.MonkeyPatch, capsys: Said
+) -> None:
+    sign_in(OWNER)
+    table = make_stack()
+    cli.main(["apply", str(CONTRACT)])
+    edit(table, {"body": {"S": "{}"}})
+    assert removing(monkeypatch, "bi-curated-read\n", "--table", table) == 0
+    assert "the other accounts will not be told" in capsys.readouterr().out
+    assert stored(table).names() == ()
+
+
+def test_to_remove_a_contract_the_region_must_be_known(sign_in: Any, capsys: Said) -> None:
+    sign_in(OWNER)
+    assert cli.main(["remove", "bi-curated-read"]) == 2
+    assert "name the watchdog's with --region" in capsys.readouterr().err
+
+
+# --- defects ---
+
+
+def test_a_defect_is_no_verdict(snapshot: str, capsys: Said) -> None:
+    def fails(*_: object) -> Verdict:
+        raise ZeroDivisionError("somewhere inside")
+
+    assert cli.main(["check", str(CONTRACT), "--snapshot", snapshot], judge=fails) == cli.DEFECT
+    said = capsys.readouterr().err
+    assert "ZeroDivisionError: somewhere inside" in said
+    assert "a defect of the tool, and no verdict" in said
+    assert cli.DEFECT not in {cli.INTACT, cli.OFF, cli.USAGE, cli.UNREAD, 1}
+
+
+def test_whoever_stops_reading_is_no_defect() -> None:
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    ended = subprocess.run(  # noqa: S603 - our own command
+        [sys.executable, "-u", "-m", "threelocks.cli", "validate", str(CONTRACT)],
+        stdout=write_end,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    os.close(write_end)
+    assert (ended.returncode, "Traceback" in ended.stderr) == (2, False)
 
 
 # --- check ---

@@ -129,7 +129,7 @@ def test_every_threelocks_command_in_a_document_is_one_that_the_tool_takes(comma
 
 
 def test_documents_show_every_command() -> None:
-    assert {command.split()[1] for command in COMMANDS} == {"validate", "apply", "check", "diagnose"}
+    assert {command.split()[1] for command in COMMANDS} == {"validate", "apply", "remove", "check", "diagnose"}
 
 
 # --- links and paths --------------------------------------------------------------------------------------------------

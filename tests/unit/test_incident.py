@@ -376,7 +376,7 @@ def test_a_contract_applied_again_keeps_what_was_told_and_the_incident() -> None
     other = CONTRACT.model_copy(update={"prefixes": ("sales/",)})
     state = incident.begin(other, OWNER, broken)
     assert (state.digest, state.told, state.incident, state.own) == (
-        other.digest,
+        other.seal,
         broken.told,
         broken.incident,
         broken.own,

@@ -208,7 +208,7 @@ def test_a_lost_race_has_the_terms_read_again() -> None:
     new = contract(SHARE.name, prefixes=["sales/"])
     account.store.contracts[SHARE.name] = new
     with pytest.raises(ConflictError):
-        store.save(State(SHARE.name, SHARE.digest, OWNER), expected_version=None)
+        store.save(State(SHARE.name, SHARE.seal, OWNER), expected_version=None)
     assert store.contract(SHARE.name) == new
 
 
@@ -247,7 +247,7 @@ LATE = RECORDED_WITHIN.total_seconds()
         pytest.param(state(300), change("CreateGrant"), True, id="seen when the grant had settled"),
         pytest.param(state(600, digest="other"), change(), False, id="other terms"),
         pytest.param(state(600), Cause("sweep", START), False, id="a heartbeat is always given"),
-        pytest.param(State(SHARE.name, SHARE.digest, OWNER), change(), False, id="never seen"),
+        pytest.param(State(SHARE.name, SHARE.seal, OWNER), change(), False, id="never seen"),
     ],
 )
 def test_a_change_is_covered_by_an_observation_that_certainly_saw_it(

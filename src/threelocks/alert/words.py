@@ -144,7 +144,7 @@ def effect(contract: Contract, slot: Slot) -> str:
         again = f"{role} can read {address} again, but m" if _was_shut(before, after) else "M"
         return f"{again}ore is allowed than was agreed: {_wide(contract, after)}."
     if Kind.UNREAD in after.kinds:
-        return f"It is not known whether {role} can read {address}: {_unread(after)} could not be read in full."
+        return f"It is not known whether {role} can read {address}: {_unread(after)}."
     if after.awaiting:
         waiting = " and ".join(who(contract, account) for account in after.awaiting)
         known = {state.account for state in after.locks}
@@ -243,8 +243,11 @@ def principal(contract: Contract, text: str) -> str:
 
 
 def _unread(share: Share) -> str:
-    locks = {finding.lock: LOCK_WORDS[finding.lock] for finding in share.findings if finding.kind is Kind.UNREAD}
-    return " and ".join(f"the {word}" for word in locks.values())
+    unread = [finding for finding in share.findings if finding.kind is Kind.UNREAD]
+    edited = [finding for finding in unread if finding.code == "watchdog.contract-edited"]
+    locks = dict.fromkeys(LOCK_WORDS[finding.lock] for finding in unread if finding not in edited)
+    said = f"{' and '.join(f'the {word}' for word in locks)} could not be read in full" if locks else ""
+    return " and ".join([*([said] if said else []), *(["its contract was edited in the table"] if edited else [])])
 
 
 # --- What readers see ---

@@ -2,7 +2,7 @@
 
     pk                   sk         attributes
     CONTRACTS            <name>     the registry
-    CONTRACT#<name>      TERMS      body (the contract), digest (of its agreed terms), resources (its own), revision
+    CONTRACT#<name>      TERMS      body (the contract), digest (of that text: its seal), resources (its own), revision
     CONTRACT#<name>      STATE      body or packed (the state), digest, version, checked (when it was last)
     CONTRACT#<name>      HISTORY#<time>#<version>  body (how the share stood from then on), expires
     CONTRACT#<name>      DEPENDS    resources (what the last observation showed the contract to depend on), revision
@@ -27,7 +27,7 @@ from botocore.exceptions import ClientError
 
 from threelocks.aws import bulk
 from threelocks.aws.session import ClientSource
-from threelocks.contract import Contract
+from threelocks.contract import Contract, sealed
 from threelocks.events import ACCOUNT
 from threelocks.ports import ConflictError
 from threelocks.report import MalformedError, decode, encode
@@ -71,12 +71,13 @@ class DynamoStore:
     # --- contracts ---
 
     def contract(self, name: str) -> Contract | None:
-        """The contract of that name, or None. Raises MalformedError when the item is not what `apply` wrote."""
+        """The contract of that name, or None. Raises MalformedError when the item is no contract any more; one that
+        was changed, and is still a contract, says so (`Contract.is_edited`)."""
         item = self._get(_of(name), _TERMS)
         return _terms(name, item) if item else None
 
     def contracts(self, names: Sequence[str]) -> dict[str, Contract]:
-        """Those of these contracts that exist and are what `apply` wrote, in few calls."""
+        """Those of these contracts that exist and can be read, in few calls."""
         keys = [_key(_of(name), _TERMS) for name in names]
         found = {}
         for item in bulk.get(self._client, self.table, keys, consistent=True):
@@ -109,14 +110,15 @@ class DynamoStore:
         old, depends = self._get(_of(contract.name), _TERMS), self._get(_of(contract.name), _DEPENDS)
         wanted = own_resources(contract, self.account)
         stale = _resources(old) - set(wanted) - _resources(depends)
+        body = encode(contract)
         self._transact(
             [
                 self._put(
                     _of(contract.name),
                     _TERMS,
                     {
-                        "body": {"S": encode(contract)},
-                        "digest": {"S": contract.digest},
+                        "body": {"S": body},
+                        "digest": {"S": sealed(body)},
                         "resources": {"SS": sorted(wanted)},
                         "revision": {"N": str(_number(old, "revision") + 1)},
                     },
@@ -164,7 +166,8 @@ class DynamoStore:
 
     def save(self, state: State, *, expected_version: int | None, standing: Standing | None = None) -> State:
         """Write the state if the stored version is `expected_version` (None: there is none yet) and the contract in the
-        table still has `state.digest`; answers it with its new version. `standing` is a row of history to write too.
+        table still has the seal `state.digest`; answers it with its new version. `standing` is a row of history to
+        write too.
 
         Raises ConflictError when either does not hold, StoreError when the state is too large for an item.
         """
@@ -180,7 +183,7 @@ class DynamoStore:
         self._transact(
             [
                 self._put(_of(saved.contract), _STATE, attributes, condition=condition),
-                self._still(saved),
+                self._still(saved.contract, saved.digest),
                 *([self._put_history(saved, standing)] if standing else []),
             ],
             saved.contract,
@@ -217,10 +220,9 @@ class DynamoStore:
             if _number(item, "expires") > expired:
                 yield decode(Standing, _text(item, "body"))
 
-    def _still(self, terms: State | Contract) -> Item:
-        """The contract in the table has these terms."""
-        name = terms.contract if isinstance(terms, State) else terms.name
-        condition = _equals("digest", {"S": terms.digest})
+    def _still(self, name: str, seal: str) -> Item:
+        """The contract in the table is the one with this seal."""
+        condition = _equals("digest", {"S": seal})
         return {"ConditionCheck": {"TableName": self.table, "Key": _key(_of(name), _TERMS), **condition}}
 
     def depend(self, contract: Contract, resources: tuple[str, ...]) -> None:
@@ -239,7 +241,7 @@ class DynamoStore:
             attributes["resources"] = {"SS": sorted(wanted)}
         self._transact(
             [
-                self._still(contract),
+                self._still(contract.name, contract.seal),
                 self._put(_of(contract.name), _DEPENDS, attributes, condition=_unchanged(old, "revision")),
                 *(self._put_lookup(resource, contract.name, _BY_OBSERVATION) for resource in sorted(wanted - before)),
                 # INVARIANT: what the contract itself names keeps its lookup item.
@@ -293,10 +295,11 @@ class DynamoStore:
 
 
 def _terms(name: str, item: Item) -> Contract:
-    contract = decode(Contract, _text(item, "body"))
-    if contract.digest != _text(item, "digest"):
-        raise MalformedError(f"the stored terms of `{name}` do not have the digest beside them; apply it again")
-    return contract
+    body = _text(item, "body")
+    contract = decode(Contract, body)
+    if contract.name != name:
+        raise MalformedError(f"the item of `{name}` holds a contract called `{contract.name}`; apply it again")
+    return contract.as_stored(body, _text(item, "digest"))
 
 
 def own_resources(contract: Contract, account: str) -> tuple[str, ...]:

@@ -49,6 +49,22 @@ def judge_watchdog(case: Case, seen: WatchdogObservation) -> list[Finding]:
     return [*findings, *_subscribed(case, seen)]
 
 
+def judge_contract(case: Case) -> Iterator[Finding]:
+    """What is judged against is itself a thing that somebody may change, and no event tells of it."""
+    if not case.contract.is_edited:
+        return
+    name = case.contract.name
+    detail = f"the contract in the table is not the one that was applied: somebody edited the item of `{name}`"
+    remedy = Remedy(
+        case.observation.account,
+        "Apply the contract again from its file, and find out who may write to the table. Until then nobody knows "
+        "whether the share is as it was agreed.",
+        commands=(f"threelocks apply {name}.yaml",),
+    )
+    about = _about(case, f"contract/{name}", "the contract")
+    yield about.finding("watchdog.contract-edited", Kind.UNREAD, WATCHDOG, (), detail, remedy)
+
+
 def _about(case: Case, resource: str, name: str) -> About:
     return About(Lock.WATCHDOG, case.observation.account, resource, name)
 
