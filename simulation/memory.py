@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from threelocks.contract import Contract, Party
-from threelocks.finding import Cause, Finding, LockState, Scope, Verdict
+from threelocks.finding import Cause, Finding, Lock, LockState, Scope, Verdict
+from threelocks.locks.kept import Kept
 from threelocks.observation import Observation
 from threelocks.ports import ConflictError
 from threelocks.report import Report, ReportRequest, decode, encode, holders
@@ -57,6 +58,7 @@ class MemoryStore:
     states: dict[str, tuple[int, str]] = field(default_factory=dict)
     depends: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
     standings: dict[str, list[Standing]] = field(default_factory=dict)
+    documents: dict[tuple[str, Lock], Kept] = field(default_factory=dict)
     failures: Failures = field(default_factory=Failures)
     before_save: list[Callable[[], object]] = field(default_factory=list)  # each runs once, before the next save
 
@@ -82,7 +84,14 @@ class MemoryStore:
         version, body = self.states[name]
         return replace(decode(State, body), version=version)
 
-    def save(self, state: State, *, expected_version: int | None, standing: Standing | None = None) -> State:
+    def save(
+        self,
+        state: State,
+        *,
+        expected_version: int | None,
+        standing: Standing | None = None,
+        kept: Sequence[Kept] = (),
+    ) -> State:
         while self.before_save:
             self.before_save.pop(0)()
         self.failures.call("save")
@@ -93,8 +102,13 @@ class MemoryStore:
         self.states[state.contract] = (saved.version, encode(saved))
         if standing:
             self.standings.setdefault(state.contract, []).append(standing)
+        self.documents.update({(state.contract, one.lock): decode(Kept, encode(one)) for one in kept})
         self.failures.call("saved")
         return saved
+
+    def kept(self, name: str, lock: Lock) -> Kept | None:
+        self.failures.call("kept")
+        return self.documents.get((name, lock))
 
     def history(self, name: str, *, since: datetime, limit: int) -> tuple[Standing, ...]:
         self.failures.call("history")

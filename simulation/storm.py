@@ -21,7 +21,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import Enum
@@ -45,6 +45,7 @@ from threelocks.alert import Mail
 from threelocks.alert.words import mail_kind
 from threelocks.contract import Contract, Party
 from threelocks.finding import Cause, Finding, Headline, Kind, Lock, Scope, Share, Verdict
+from threelocks.locks.kept import Kept
 from threelocks.observation import Observation, Unreadable
 from threelocks.ports import ConflictError, RefusedMailError
 from threelocks.report import Report, ReportRequest
@@ -282,7 +283,14 @@ class Account:
         self.storm.running.read = state
         return state
 
-    def save(self, state: State, *, expected_version: int | None, standing: Standing | None = None) -> State:  # noqa: ARG002
+    def save(
+        self,
+        state: State,
+        *,
+        expected_version: int | None,
+        standing: Standing | None = None,  # noqa: ARG002
+        kept: Sequence[Kept] = (),  # noqa: ARG002
+    ) -> State:
         def write() -> State:
             version = self.state_now.version if self.state_now else None
             if self.is_stale(version, expected_version) or self.has_other_terms(state):
@@ -305,6 +313,9 @@ class Account:
 
     def has_other_terms(self, state: State) -> bool:
         return state.digest != self.terms.seal
+
+    def kept(self, name: str, lock: Lock) -> Kept | None:
+        raise NotImplementedError  # its observations hold no documents
 
     def history(self, name: str, *, since: datetime, limit: int) -> tuple[Standing, ...]:
         raise NotImplementedError  # no function of the storm asks

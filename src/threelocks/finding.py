@@ -174,6 +174,43 @@ class Cause:
 
 
 @dataclass(frozen=True, slots=True)
+class Difference:
+    """Requests that a change of policies began to allow, or that it no longer allows."""
+
+    allowed: bool  # now, and not before; otherwise the reverse
+    principal: str  # the class of principal, as a finding has it, or the ARN that the policy names
+    actions: tuple[str, ...]  # sorted
+    on: tuple[str, ...]  # resources, as the statements that make the difference spell them
+    witness: Witness
+    is_agreed: bool = False  # the contract entitles the reader to them
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """How a statement that makes a difference was changed."""
+
+    title: str  # "statement 2 `ShareRead` of the bucket policy, changed"
+    lines: tuple[str, ...]  # of its JSON: each begins with "+ ", "- " or two blanks
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What became of the permissions on one lock when its policies changed between two observations. It quotes
+    policies, so it never leaves the account that holds the lock."""
+
+    lock: Lock
+    at: datetime  # when the observation that saw it began
+    differences: tuple[Difference, ...] = ()
+    undecided: tuple[str, ...] = ()  # what could not be compared in full, and why
+    edits: tuple[Edit, ...] = ()
+
+    @property
+    def is_rewrite(self) -> bool:
+        """Whether the policies say the same in other words, as far as this contract goes."""
+        return not self.differences and not self.undecided
+
+
+@dataclass(frozen=True, slots=True)
 class LockState:
     """One lock, as its holder saw it. `kinds` is empty when it is open and no wider than agreed."""
 

@@ -11,7 +11,19 @@ from datetime import datetime, timedelta
 
 from threelocks import remind, silence
 from threelocks.contract import Contract
-from threelocks.finding import THE_THREE_LOCKS, Cause, Finding, Headline, Kind, Lock, Remedy, Scope, Share, Verdict
+from threelocks.finding import (
+    THE_THREE_LOCKS,
+    Cause,
+    Change,
+    Finding,
+    Headline,
+    Kind,
+    Lock,
+    Remedy,
+    Scope,
+    Share,
+    Verdict,
+)
 from threelocks.report import (
     Incident,
     Report,
@@ -265,6 +277,7 @@ def fill(contract: Contract, state: State, cause: Cause, moment: Moment, *, remi
         cause=_cause_of(contract, state, after) or cause,
         incidents=_incidents(contract, state),
         claimed_until=moment.now + moment.claim,
+        changes=_changes_behind(state, after),
     )
     return replace(state, slot=slot)
 
@@ -308,7 +321,14 @@ def refreshed(contract: Contract, state: State, moment: Moment) -> Slot | None:
         incidents=_incidents(contract, state),
         failures=0,
         reminder=Reminder.NONE,
+        changes=_changes_behind(state, now),
     )
+
+
+def _changes_behind(state: State, after: Share) -> tuple[Change, ...]:
+    """What changes of the policies did to the locks that the news is about."""
+    locks = {finding.lock for finding in changed(state.told, after) if finding.account == state.account}
+    return tuple(one for one in state.changes if one.lock in locks and not one.is_rewrite)
 
 
 def _cause_of(contract: Contract, state: State, after: Share) -> Cause | None:
@@ -342,7 +362,14 @@ def told(contract: Contract, state: State, moment: Moment) -> State:
     slot = state.slot
     if slot is None:
         return state
-    emptied = replace(state, told=slot.after, told_at=moment.now, told_incidents=slot.incidents, slot=None)
+    emptied = replace(
+        state,
+        told=slot.after,
+        told_at=moment.now,
+        told_incidents=slot.incidents,
+        slot=None,
+        changes=tuple(one for one in state.changes if one not in slot.changes),
+    )
     return fill(contract, emptied, emptied.own_cause or slot.cause, moment)
 
 
@@ -350,10 +377,17 @@ def told(contract: Contract, state: State, moment: Moment) -> State:
 
 
 def record(
-    contract: Contract, state: State, verdict: Verdict, cause: Cause, moment: Moment, *, found: Cause | None = None
+    contract: Contract,
+    state: State,
+    verdict: Verdict,
+    cause: Cause,
+    moment: Moment,
+    *,
+    found: Cause | None = None,
+    changes: tuple[Change, ...] = (),
 ) -> State:
     """The state after a check of our own. `state` comes from `begin`. `found` is named for what came or went when no
-    change that was heard of is behind it: see `unexplained`."""
+    change that was heard of is behind it: see `unexplained`. `changes` are what those of the policies since did."""
     reminds = cause.kind == "sweep"
     recent, again = heard_of(state, cause, moment.now, moment.times)
     before = replace(state, recent=recent, again=again)
@@ -368,6 +402,7 @@ def record(
         before,
         own=own,
         held=tuple(sorted(held.items())),
+        changes=_of_late(state.changes, changes, moment),
         own_cause=cause if news or state.own is None else state.own_cause,
         incident=_next_incident(state.incident, state.own, own, cause, moment),
         # The message that asked for this check has arrived.
@@ -393,6 +428,15 @@ def last_seen(before: State, finding: Finding, times: Times) -> datetime | None:
     if before.own is None:
         return None
     return dict(before.held).get(finding.identity, before.own.as_of) - times.settling(finding)
+
+
+REMEMBERED = 4  # changes of policies that wait to be told
+
+
+def _of_late(past: tuple[Change, ...], new: tuple[Change, ...], moment: Moment) -> tuple[Change, ...]:
+    """A change is told with what it moved, which may take until it has settled, or until a merge window ends."""
+    since = moment.now - max(moment.times.remember, moment.times.merge)
+    return (*(one for one in past if one.at >= since), *new)[-REMEMBERED:]
 
 
 def _news(before: Verdict | None, own: Verdict) -> tuple[Finding, ...]:
@@ -425,13 +469,25 @@ def _shape(share: Share) -> tuple[Headline, frozenset[FindingId]]:
     return share.headline, identities(share.findings)
 
 
-def standing(contract: Contract, before: State | None, after: State, cause: Cause) -> Standing | None:
-    """The row that a write adds to the contract's history; None when the share stands as before."""
-    if after.since is None or (before and before.since == after.since):
+def standing(
+    contract: Contract, before: State | None, after: State, cause: Cause, *, changes: tuple[Change, ...] = ()
+) -> Standing | None:
+    """The row that a write adds to the contract's history; None when the share stands as before, and no policy of ours
+    was changed."""
+    is_news = not before or before.since != after.since
+    if after.since is None or not (is_news or changes):
         return None
     share, past = merge(contract, after), merge(contract, before) if before else None
     ids = tuple(sorted(identities(share.findings)))
-    return Standing(after.since, share.headline, ids, _cause_of(contract, replace(after, told=past), share) or cause)
+    if not is_news:
+        return Standing(max(one.at for one in changes), share.headline, ids, cause, _without_texts(changes))
+    by = _cause_of(contract, replace(after, told=past), share) or cause
+    return Standing(after.since, share.headline, ids, by, _without_texts(changes))
+
+
+def _without_texts(changes: tuple[Change, ...]) -> tuple[Change, ...]:
+    """A row of history is read by the hundred, and need not quote policies."""
+    return tuple(replace(one, edits=()) for one in changes)
 
 
 def _next_incident(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from threelocks.contract import Contract, Party
-from threelocks.finding import Cause
+from threelocks.finding import Cause, Lock
+from threelocks.locks.kept import Kept
 from threelocks.lookup import Question, Records
 from threelocks.observation import Observation
 from threelocks.report import Report, ReportRequest
@@ -40,11 +41,22 @@ class Store(Protocol):
     def state(self, name: str) -> State | None:
         """What is recorded of a contract, or None before its first check."""
 
-    def save(self, state: State, *, expected_version: int | None, standing: Standing | None = None) -> State:
+    def save(
+        self,
+        state: State,
+        *,
+        expected_version: int | None,
+        standing: Standing | None = None,
+        kept: Sequence[Kept] = (),
+    ) -> State:
         """Write the state if the stored version is `expected_version` (None: there is none yet) and the contract in
         the table still has the seal `state.digest`; answers it with its new version. Raises ConflictError otherwise.
 
-        `standing` is a row for the contract's history, written with the state or not at all."""
+        `standing` is a row for the contract's history, and `kept` the documents of locks that have changed: they are
+        written with the state or not at all."""
+
+    def kept(self, name: str, lock: Lock) -> Kept | None:
+        """The documents that were kept of one lock, or None when there are none that can be read."""
 
     def history(self, name: str, *, since: datetime, limit: int) -> tuple[Standing, ...]:
         """How the share stood from `since` on, newest first, as far as it is kept; at most `limit` rows."""

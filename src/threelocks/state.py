@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from threelocks.finding import Cause, Finding, Headline, Share, Verdict
+from threelocks.finding import Cause, Change, Finding, Headline, Share, Verdict
 from threelocks.report import Incident, Report
 
 FindingId = tuple[str, str, str, tuple[str, ...]]
@@ -73,6 +73,7 @@ class Slot:
     claimed_until: datetime  # whoever filled or took the slot sends it alone until then
     failures: int = 0  # how often it could not be sent
     reminder: Reminder = Reminder.NONE
+    changes: tuple[Change, ...] = ()  # what the changes of our own policies behind it did, oldest first
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,7 @@ class Standing:
     headline: Headline
     findings: tuple[FindingId, ...]
     cause: Cause | None = None
+    changes: tuple[Change, ...] = ()  # of our own policies, seen then; the standing may be as it was before
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,8 @@ class State:
     own_cause: Cause | None = None  # of the check that last changed what `own` finds
     held: tuple[tuple[FindingId, datetime], ...] = ()  # finding of `own` -> when it was last seen
     recent: tuple[Cause, ...] = ()  # the last changes, oldest first
+    kept: tuple[tuple[str, str], ...] = ()  # lock -> digest of the documents that are kept of it
+    changes: tuple[Change, ...] = ()  # what became of permissions of late, and was not told yet; oldest first
     reports: tuple[Received, ...] = ()
     told: Share | None = None
     told_at: datetime | None = None

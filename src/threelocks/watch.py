@@ -15,8 +15,10 @@ from typing import NamedTuple
 from threelocks import incident, lookup
 from threelocks.alert import AT_ONCE, Mail, Told, compose, likeness, short_mail, together
 from threelocks.contract import Contract, Party
-from threelocks.finding import Cause, Finding, Share, Verdict
+from threelocks.finding import Cause, Change, Finding, Share, Verdict
 from threelocks.judge import judge
+from threelocks.locks.compare import compare
+from threelocks.locks.kept import Kept, changed, kept
 from threelocks.observation import Absent, Found, Observation, Unreadable
 from threelocks.ports import ConflictError, EventHistory, Mailer, Observer, RefusedMailError, Reporter, Store, Timer
 from threelocks.report import MalformedError, Report, ReportRequest, refusal, request_refusal
@@ -29,6 +31,7 @@ PATIENCE = 2  # failed sends of one text before the short one replaces it
 ALWAYS_REPORT = frozenset({"sweep", "recheck", "request", "apply"})
 
 Judge = Callable[..., Verdict]
+Compare = Callable[..., Change]
 
 
 class UnknownContractError(LookupError):
@@ -404,6 +407,7 @@ class Watch:
     observer: Observer
     reporter: Reporter
     judge: Judge = judge
+    compare: Compare = compare
     history: EventHistory | None = None  # asked for who is behind what no event told
 
     def check(
@@ -457,7 +461,10 @@ class Watch:
             if first_try and covered(before, cause, contract.digest, self.desk.now(), self.desk.times):
                 return incident.merge(contract, before)
             verdict, observation = self._look(contract, before, last_try=last_try)
-            after = self._after(contract, before, verdict, cause)
+            documents = self._changed(contract, before, verdict, observation)
+            changes = tuple(one.change for one in documents if one.change)
+            after = self._after(contract, before, verdict, cause, changes)
+            after = replace(after, kept=_with_digests(before.kept, documents))
             always = cause.kind in ALWAYS_REPORT
             after, report = incident.report_due(contract, after, always=always, now=self.desk.now())
             fresh = before.own is None or before.own.digest != contract.digest or cause.kind == "sweep"
@@ -467,7 +474,8 @@ class Watch:
                 saved = store.save(
                     after,
                     expected_version=stored.version if stored else None,
-                    standing=incident.standing(contract, stored, after, cause),
+                    standing=incident.standing(contract, stored, after, cause, changes=changes),
+                    kept=documents,
                 )
             except ConflictError:
                 continue
@@ -475,15 +483,17 @@ class Watch:
             return _Recorded(contract, saved, written.slot_of(saved), report, depends if is_news else None)
         raise ConflictError(f"cannot record a check of `{name}`: others wrote first {TRIES} times; try again")
 
-    def _after(self, contract: Contract, before: State, verdict: Verdict, cause: Cause) -> State:
+    def _after(
+        self, contract: Contract, before: State, verdict: Verdict, cause: Cause, changes: tuple[Change, ...]
+    ) -> State:
         """The state to record, which names who is behind what came or went."""
         moment = self.desk.moment()
-        after = incident.record(contract, before, verdict, cause, moment)
+        after = incident.record(contract, before, verdict, cause, moment, changes=changes)
         unexplained = incident.unexplained(before, after)
         if not unexplained or self.history is None:
             return after
         found = self._behind(self.history, contract, before, unexplained, cause)
-        return incident.record(contract, before, verdict, cause, moment, found=found)
+        return incident.record(contract, before, verdict, cause, moment, found=found, changes=changes)
 
     def _behind(
         self, history: EventHistory, contract: Contract, before: State, findings: tuple[Finding, ...], cause: Cause
@@ -522,6 +532,30 @@ class Watch:
             verdict, observation = look()
             looks.append(verdict)
         return incident.confirmed(looks, known), observation
+
+    def _changed(
+        self, contract: Contract, before: State, verdict: Verdict, observation: Observation
+    ) -> tuple[Kept, ...]:
+        """The documents of our locks that are to be kept in place of others, each with what its change did; at first
+        sight there is nothing to compare with."""
+        return tuple(
+            replace(now, change=self._compared(contract, before, verdict, now))
+            for now in changed(kept(contract, observation), before.kept)
+        )
+
+    def _compared(self, contract: Contract, before: State, verdict: Verdict, now: Kept) -> Change | None:
+        known = dict(before.kept).get(now.lock)
+        was = self.desk.store.kept(contract.name, now.lock) if known else None
+        if was is None or was.digest != known or was.resource != now.resource:
+            return None
+        facts = {**incident.facts(contract, before), **dict(verdict.facts)}
+        neighbours, account, at = self._neighbours(contract), self.desk.account, verdict.as_of
+        try:
+            return self.compare(contract, neighbours, facts, was, now, account=account, at=at)
+        except Exception as error:  # noqa: BLE001 - a comparison that fails keeps nobody from being told
+            return Change(
+                now.lock, at, undecided=(f"the comparison failed ({type(error).__name__}): please report this",)
+            )
 
     def _observe(self, contract: Contract, before: State) -> Observation:
         """An observation that is newer than the recorded one: what the checks of a batch share may be older than what
@@ -589,6 +623,10 @@ class Watch:
                 continue
             return
         raise ConflictError(f"cannot note what was sent for `{name}`: others wrote first {TRIES} times; try again")
+
+
+def _with_digests(known: tuple[tuple[str, str], ...], documents: tuple[Kept, ...]) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted({**dict(known), **{str(one.lock): one.digest for one in documents}}.items()))
 
 
 def _at(party: Party, failure: Exception) -> Exception:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import random
 import string
 from collections.abc import Iterator
@@ -17,8 +18,10 @@ from moto import mock_aws
 from threelocks.aws.session import Clients, Credentials
 from threelocks.aws.store import ITEM_LIMIT, DynamoStore, StoreError, own_resources
 from threelocks.contract import Contract, sealed
-from threelocks.finding import Finding, Kind, Lock, Verdict
+from threelocks.finding import Change, Difference, Finding, Kind, Lock, Verdict, Witness
 from threelocks.incident import State
+from threelocks.locks.kept import Kept, KeptDocument
+from threelocks.policy.authorize import Layer
 from threelocks.ports import ConflictError
 from threelocks.report import MalformedError, encode
 
@@ -389,6 +392,68 @@ def test_a_state_too_long_even_when_compressed_is_refused_with_its_size(store: D
     with pytest.raises(StoreError, match=r"the state of `bi-curated-read` is \d+ bytes, .* 700 findings"):
         store.save(_with_findings(details), expected_version=None)
     assert store.state("bi-curated-read") is None
+
+
+# --- Documents that are kept ---
+
+
+def _kept(text: str, *more: Change) -> Kept:
+    document = KeptDocument(Layer.RESOURCE_POLICY, "bucket policy", text)
+    return Kept(Lock.BUCKET_POLICY, BUCKET_ARN, (document,), change=more[0] if more else None)
+
+
+def test_documents_are_kept_with_the_state_and_go_with_the_contract(store: DynamoStore) -> None:
+    store.apply(contract())
+    one = Difference(allowed=True, principal="x", actions=("s3:GetObject",), on=("*",), witness=Witness("x", "y", "z"))
+    told = Change(Lock.BUCKET_POLICY, NOW, (one,))
+    store.save(state(contract()), expected_version=None, kept=(_kept("{}", told),))
+    assert store.kept("bi-curated-read", Lock.BUCKET_POLICY) == _kept("{}", told)
+    assert store.kept("bi-curated-read", Lock.KEY_POLICY) is None
+    store.remove("bi-curated-read")
+    assert items(store) == set()
+
+
+def test_documents_of_a_state_that_was_not_written_are_not_kept(store: DynamoStore) -> None:
+    store.apply(contract())
+    with pytest.raises(ConflictError):
+        store.save(state(contract()), expected_version=1, kept=(_kept("{}"),))
+    assert store.kept("bi-curated-read", Lock.BUCKET_POLICY) is None
+
+
+def test_the_largest_policies_that_aws_takes_are_kept(store: DynamoStore) -> None:
+    noise = random.Random(7)  # noqa: S311 - words that gzip cannot shorten
+    documents = tuple(
+        KeptDocument(
+            Layer.IDENTITY_POLICY, f"managed policy `{number}`", "".join(noise.choices(string.printable, k=6144))
+        )
+        for number in range(33)
+    )
+    kept = Kept(Lock.IDENTITY_POLICY, BUCKET_ARN, documents)
+    store.apply(contract())
+    store.save(state(contract()), expected_version=None, kept=(kept,))
+    assert store.kept("bi-curated-read", Lock.IDENTITY_POLICY) == kept
+
+
+def test_documents_too_large_for_an_item_are_left_out_and_hinder_nothing(store: DynamoStore) -> None:
+    noise = random.Random(7)  # noqa: S311 - words that gzip cannot shorten
+    large = _kept("".join(noise.choices(string.printable, k=900_000)))
+    store.apply(contract())
+    store.save(state(contract()), expected_version=None, kept=(large,))
+    kept = store.kept("bi-curated-read", Lock.BUCKET_POLICY)
+    assert kept is not None
+    assert kept.documents == ()
+    assert kept.digest != large.digest
+
+
+@pytest.mark.parametrize(
+    "packed", [b"", b"junk", gzip.compress(b"{}"), gzip.compress(b"{}")[:9]], ids=["empty", "junk", "other", "cut"]
+)
+def test_documents_that_cannot_be_read_are_as_if_never_seen(
+    clients: Clients, store: DynamoStore, packed: bytes
+) -> None:
+    key = {"pk": {"S": "CONTRACT#bi-curated-read"}, "sk": {"S": "KEPT#bucket_policy"}}
+    clients.client("dynamodb", REGION).put_item(TableName=TABLE, Item={**key, "packed": {"B": packed}})
+    assert store.kept("bi-curated-read", Lock.BUCKET_POLICY) is None
 
 
 # --- What contracts depend on ---

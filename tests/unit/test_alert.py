@@ -28,7 +28,18 @@ from threelocks.alert.text import plain
 from threelocks.alert.words import lasting
 from threelocks.catalogue import CATALOGUE
 from threelocks.contract import Contract
-from threelocks.finding import Cause, Finding, Kind, Lock, Remedy, StatementRef, Witness
+from threelocks.finding import (
+    Cause,
+    Change,
+    Difference,
+    Edit,
+    Finding,
+    Kind,
+    Lock,
+    Remedy,
+    StatementRef,
+    Witness,
+)
 from threelocks.incident import Moment, Slot, State
 from threelocks.report import make
 
@@ -50,6 +61,49 @@ def contract(**own: object) -> Contract:
     return Contract.model_validate(CONTRACT.model_dump() | own)
 
 
+SESSION = f"arn:aws:sts::{CONSUMER}:assumed-role/BIAnalyticsRole/session"
+TAKEN = Change(
+    Lock.BUCKET_POLICY,
+    START,
+    (
+        Difference(
+            allowed=False,
+            principal=CONTRACT.role,
+            actions=("s3:GetObject", "s3:ListBucket"),
+            on=(CONTRACT.bucket_arn, f"{CONTRACT.bucket_arn}/*"),
+            witness=Witness(SESSION, "s3:GetObject", f"{CONTRACT.bucket_arn}/x"),
+            is_agreed=True,
+        ),
+    ),
+    edits=(
+        Edit(
+            "Statement 2 `BIAnalyticsRead` of the bucket policy, changed",
+            ("  {", '    "Sid": "BIAnalyticsRead",', '-   "Effect": "Allow",', '+   "Effect": "Deny",', "  }"),
+        ),
+    ),
+)
+GIVEN = Change(
+    Lock.BUCKET_POLICY,
+    START,
+    (
+        Difference(
+            allowed=True,
+            principal=f"account {CONSUMER}",
+            actions=("s3:GetObject",),
+            on=(f"{CONTRACT.bucket_arn}/sales/*",),
+            witness=Witness(
+                f"arn:aws:sts::{CONSUMER}:assumed-role/anything-else/session",
+                "s3:GetObject",
+                f"{CONTRACT.bucket_arn}/sales/x",
+                (("aws:securetransport", ("false",)), ("aws:sourcevpce", ())),
+            ),
+        ),
+    ),
+    undecided=("what account 333333333333 may do: that rests on behaviour that AWS does not document",),
+    edits=(Edit("Statement 3 of the bucket policy, added", ("+ {", '+   "Effect": "Allow"', "+ }")),),
+)
+
+
 class Story:
     """Both accounts, and the slot that each fills as one thing after another happens to the locks."""
 
@@ -61,14 +115,18 @@ class Story:
             account: incident.begin(contract, account, None) for account in (OWNER, CONSUMER)
         }
 
-    def happens(self, account: str, *findings: Finding, cause: Cause = SWEEP) -> dict[str, Slot | None]:
+    def happens(
+        self, account: str, *findings: Finding, cause: Cause = SWEEP, changes: tuple[Change, ...] = ()
+    ) -> dict[str, Slot | None]:
         """A check in one account finds this, 10 minutes later; the slots that it fills in both. What waited is sent."""
         self._tell()
         self.minute += 10
         at = START + timedelta(minutes=self.minute)
         verdict = verdict_of(self.contract, account, findings, as_of=at)
         cause = replace(cause, at=at - timedelta(seconds=5))
-        state = incident.record(self.contract, self.states[account], verdict, cause, self._moment(account))
+        state = incident.record(
+            self.contract, self.states[account], verdict, cause, self._moment(account), changes=changes
+        )
         self.states[account] = state
         assert state.own is not None
         report = make(self.contract, state.own, stamp=self.minute, cause=state.own_cause, incident=state.incident)
@@ -147,6 +205,11 @@ def stories() -> dict[str, Mail]:
         "recovery-by-the-holder": mail_of(repaired),
         "recovery-by-the-other": mail_of(repaired, CONSUMER),
         "widening": mail_of(watching().happens(OWNER, WIDE_ROOT, cause=change())),
+        "break-by-a-change": mail_of(watching().happens(OWNER, NO_ALLOW, cause=change(), changes=(TAKEN,))),
+        "break-by-a-change-told-to-the-other": mail_of(
+            watching().happens(OWNER, NO_ALLOW, cause=change(), changes=(TAKEN,)), CONSUMER
+        ),
+        "widening-by-a-change": mail_of(watching().happens(OWNER, WIDE_ROOT, cause=change(), changes=(GIVEN,))),
         "unknown": mail_of(watching().happens(OWNER, KEY_UNREAD)),
         "waived-by-the-holder": mail_of(waived),
         "waived-by-the-other": mail_of(waived, CONSUMER),

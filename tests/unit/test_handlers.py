@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from simulation.memory import START, Clock, MemoryAccount, MemoryLedger, change, memory_account, verdict_of
+from tests.unit.locks.scene import SHARE_BUCKET, TLS_ONLY, bucket
 from threelocks import contract as contracts
 from threelocks import report as reports
 from threelocks.aws.store import own_resources
@@ -401,6 +402,20 @@ def test_a_recheck_tells_what_has_changed_since_a_time(app: FakeApp) -> None:
     assert share["history"] == []
     assert "history" not in recheck.handle(app, {})["contracts"][0]
     assert "is not a re-check" in recheck.handle(app, {"since": "yesterday"})["error"]
+
+
+def test_a_recheck_tells_what_the_last_change_of_our_policies_did(app: FakeApp) -> None:
+    app.account.scene.observation = bucket()
+    assert "changes" not in recheck.handle(app, {})["contracts"][0]
+    app.account.scene.observation = bucket(SHARE_BUCKET, {**TLS_ONLY, "Sid": "TlsOnly"})
+    for _ in range(2):
+        (told,) = recheck.handle(app, {})["contracts"][0]["changes"]
+        assert "was rewritten" in told["says"]
+        assert (told["lock"], told["differences"]) == ("bucket_policy", [])
+    app.account.scene.observation = bucket(TLS_ONLY)
+    (told,) = recheck.handle(app, {"since": START.isoformat()})["contracts"][0]["changes"]
+    assert "No longer allowed: s3:GetObject, s3:ListBucket" in told["says"]
+    assert [edit["title"] for edit in told["edits"]] == ["Statement 1 of the bucket policy, removed"]
 
 
 @pytest.mark.parametrize("event", [{}, {"contract": "bi-curated-read"}, {"contract": None}])

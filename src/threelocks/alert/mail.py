@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 
+from threelocks.alert.changed import change_lines
 from threelocks.alert.text import INDENT, begun, command_lines, cut, ended, json_lines, plain, unlinked, wrapped
 from threelocks.alert.words import (
     KIND_WORDS,
@@ -60,6 +61,7 @@ def compose(contract: Contract, slot: Slot, *, account: str, recheck: str) -> Ma
         _head(contract, slot, account),
         _locks(contract, slot.after, account),
         _why(contract, slot),
+        change_lines(contract, slot.changes),
         _waived(contract, slot.after),
         _cause(contract, slot, account),
         _to_do(contract, slot, account),

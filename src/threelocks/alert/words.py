@@ -11,6 +11,7 @@ from threelocks.alert.text import plain
 from threelocks.contract import Contract
 from threelocks.finding import Finding, Headline, Kind, Lock, Share
 from threelocks.incident import Slot, changed, gravest, identities, is_grave
+from threelocks.locks.words import listed
 from threelocks.state import Reminder
 
 
@@ -227,9 +228,8 @@ def _may(contract: Contract, finding: Finding) -> str:
         Lock.KEY_POLICY: "with its key",
         Lock.IDENTITY_POLICY: "by its own policies",
     }
-    actions = plain(", ".join(finding.actions[:4]), 120) or "more"
-    more = f" and {len(finding.actions) - 4} more actions" if len(finding.actions) > 4 else ""  # noqa: PLR2004 - as above
-    return f"{principal(contract, finding.principal)} can use {actions}{more} {on.get(finding.lock, '')}".rstrip()
+    actions = plain(listed(finding.actions), 200) or "more"
+    return f"{principal(contract, finding.principal)} can use {actions} {on.get(finding.lock, '')}".rstrip()
 
 
 def principal(contract: Contract, text: str) -> str:

@@ -5,6 +5,7 @@
     CONTRACT#<name>      TERMS      body (the contract), digest (of that text: its seal), resources (its own), revision
     CONTRACT#<name>      STATE      body or packed (the state), digest, version, checked (when it was last)
     CONTRACT#<name>      HISTORY#<time>#<version>  body (how the share stood from then on), expires
+    CONTRACT#<name>      KEPT#<lock>  packed (the documents of a lock that the account holds, as they were read last)
     CONTRACT#<name>      DEPENDS    resources (what the last observation showed the contract to depend on), revision
     RESOURCE#<resource>  <name>     via: `contract` or `observed`
 
@@ -29,6 +30,8 @@ from threelocks.aws import bulk
 from threelocks.aws.session import ClientSource
 from threelocks.contract import Contract, sealed
 from threelocks.events import ACCOUNT
+from threelocks.finding import THE_THREE_LOCKS, Lock
+from threelocks.locks.kept import Kept
 from threelocks.ports import ConflictError
 from threelocks.report import MalformedError, decode, encode
 from threelocks.state import Standing, State
@@ -42,7 +45,7 @@ _PACK_FROM = 100 * 1024
 
 KEEP_HISTORY = timedelta(days=400)  # a year, and time to look back on it
 
-_HISTORY = "HISTORY#"
+_HISTORY, _KEPT = "HISTORY#", "KEPT#"
 _TERMS, _STATE, _DEPENDS = "TERMS", "STATE", "DEPENDS"
 _REGISTRY = "CONTRACTS"
 _BY_CONTRACT, _BY_OBSERVATION = "contract", "observed"
@@ -144,6 +147,7 @@ class DynamoStore:
                 self._delete(_of(name), _TERMS, condition=_unchanged(old, "revision")),
                 self._delete(_of(name), _DEPENDS, condition=_unchanged(depends, "revision")),
                 self._delete(_of(name), _STATE),
+                *(self._delete(_of(name), f"{_KEPT}{lock}") for lock in THE_THREE_LOCKS),
                 self._delete(_REGISTRY, name),
                 *(
                     self._delete(_resource(resource), name)
@@ -164,10 +168,17 @@ class DynamoStore:
         body = gzip.decompress(item["packed"]["B"]) if "packed" in item else _text(item, "body")
         return replace(decode(State, body), version=_number(item, "version"))
 
-    def save(self, state: State, *, expected_version: int | None, standing: Standing | None = None) -> State:
+    def save(
+        self,
+        state: State,
+        *,
+        expected_version: int | None,
+        standing: Standing | None = None,
+        kept: Sequence[Kept] = (),
+    ) -> State:
         """Write the state if the stored version is `expected_version` (None: there is none yet) and the contract in the
         table still has the seal `state.digest`; answers it with its new version. `standing` is a row of history to
-        write too.
+        write too, and `kept` the documents of locks.
 
         Raises ConflictError when either does not hold, StoreError when the state is too large for an item.
         """
@@ -185,6 +196,7 @@ class DynamoStore:
                 self._put(_of(saved.contract), _STATE, attributes, condition=condition),
                 self._still(saved.contract, saved.digest),
                 *([self._put_history(saved, standing)] if standing else []),
+                *(self._put(_of(saved.contract), f"{_KEPT}{one.lock}", _documents(one)) for one in kept),
             ],
             saved.contract,
         )
@@ -197,6 +209,14 @@ class DynamoStore:
             f"{_since(standing.at)}#{state.version}",
             {"body": {"S": encode(standing)}, "expires": {"N": str(expires)}},
         )
+
+    def kept(self, name: str, lock: Lock) -> Kept | None:
+        """The documents that were kept of one lock; None when there are none, or none that this release can read: they
+        are then as if they were seen for the first time."""
+        item = self._get(_of(name), f"{_KEPT}{lock}")
+        with suppress(MalformedError, KeyError, OSError, EOFError):
+            return decode(Kept, gzip.decompress(item["packed"]["B"])) if item else None
+        return None
 
     def history(self, name: str, *, since: datetime, limit: int) -> tuple[Standing, ...]:
         """How the share stood from `since` on, newest first, as far as it is kept; at most `limit` rows. Rows outlive
@@ -373,6 +393,14 @@ def _packed(state: State) -> Item:
             f"the state of `{state.contract}` is {size} bytes, {len(packed)} compressed, and an item holds "
             f"{ITEM_LIMIT}; it has {len(state.own.findings) if state.own else 0} findings of our own: repair some"
         )
+    return {"packed": {"B": packed}}
+
+
+def _documents(kept: Kept) -> Item:
+    """Without the documents where they are too large for an item: the next change is then not compared."""
+    packed = gzip.compress(encode(kept).encode(), mtime=0)
+    if len(packed) > ITEM_LIMIT - _ROOM:
+        packed = gzip.compress(encode(replace(kept, documents=(), change=None)).encode(), mtime=0)
     return {"packed": {"B": packed}}
 
 

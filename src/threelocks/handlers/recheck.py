@@ -3,7 +3,8 @@
 {} or {"contract": NAME} -> {"contracts": [share, ...], "errors": [{"contract", "error"}, ...]}, a share being what
 `report.encode` makes of finding.Share, with its headline and `since` when it stands so; each of its locks says as of
 when it is known. `incidents` are each party's last one: id, account, opened, closed, `seconds` that it lasted, by whom,
-and what changed in between. The other parties are asked for fresh reports, which are not waited for: ask again in a
+and what changed in between. `changes` says what the last change of policies did to permissions, for each of our own
+locks of which one was seen. The other parties are asked for fresh reports, which are not waited for: ask again in a
 minute.
 
 With "since": TIME (ISO 8601, with its offset), each share has a `history` too: how it stood from then on, newest first.
@@ -21,6 +22,7 @@ from typing import Any
 from pydantic import AwareDatetime, TypeAdapter, ValidationError
 
 from threelocks import incident
+from threelocks.alert.changed import in_words
 from threelocks.contract import ContractName, Frozen
 from threelocks.finding import Cause, Share
 from threelocks.handlers.app import App, TimeLeft, no_limit, process_app
@@ -130,6 +132,9 @@ def _answer(app: App, shift: Shift, share: Share, since: datetime | None) -> dic
     contract = shift.store.contract(share.contract)
     if state and contract:
         answer["incidents"] = [_told(one, app.now()) for one in incident.incidents(contract, state)]
+    changes = _changes(app, share)
+    if changes:
+        answer["changes"] = changes
     diagnoses = _lately(app, shift, share.contract)
     if diagnoses:
         answer["diagnoses"] = diagnoses
@@ -143,6 +148,14 @@ def _told(one: Incident, now: datetime) -> dict[str, Any]:
     """The incident, and how long it has lasted."""
     seconds = max(0, int(((one.closed or now) - one.opened).total_seconds()))
     return {**json.loads(encode(one)), "seconds": seconds}
+
+
+def _changes(app: App, share: Share) -> list[dict[str, Any]]:
+    """What the last change of the policies of each of our own locks did, in one sentence and in full."""
+    contract, store = app.desk.store.contract(share.contract), app.desk.store
+    kept = [store.kept(share.contract, state.lock) for state in share.locks if state.account == app.desk.account]
+    changes = [one.change for one in kept if one and one.change]
+    return [{"says": in_words(contract, one), **json.loads(encode(one))} for one in changes] if contract else []
 
 
 def _text(event: Any) -> str:

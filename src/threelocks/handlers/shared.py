@@ -12,7 +12,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from threelocks.contract import Contract
-from threelocks.finding import Cause, Share
+from threelocks.finding import Cause, Lock, Share
+from threelocks.locks.kept import Kept
 from threelocks.ports import ConflictError, Store
 from threelocks.state import Standing, State
 from threelocks.watch import ALWAYS_REPORT, Filled, Watch
@@ -61,12 +62,22 @@ class SharedStore:
     def state(self, name: str) -> State | None:
         return self.store.state(name)
 
-    def save(self, state: State, *, expected_version: int | None, standing: Standing | None = None) -> State:
+    def save(
+        self,
+        state: State,
+        *,
+        expected_version: int | None,
+        standing: Standing | None = None,
+        kept: Sequence[Kept] = (),
+    ) -> State:
         try:
-            return self.store.save(state, expected_version=expected_version, standing=standing)
+            return self.store.save(state, expected_version=expected_version, standing=standing, kept=kept)
         except ConflictError:
             self._contracts.pop(state.contract, None)
             raise
+
+    def kept(self, name: str, lock: Lock) -> Kept | None:
+        return self.store.kept(name, lock)
 
     def history(self, name: str, *, since: datetime, limit: int) -> tuple[Standing, ...]:
         return self.store.history(name, since=since, limit=limit)

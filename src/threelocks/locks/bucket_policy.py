@@ -30,9 +30,10 @@ from threelocks.observation import (
 from threelocks.policy.actions import BUCKET_ACTIONS, OBJECT_ACTIONS
 from threelocks.policy.arn import Arn
 from threelocks.policy.authorize import Layer, Policies
+from threelocks.policy.document import Document
 from threelocks.policy.space import OBJECT_KEY, RESOURCE, Binding, Const, Group, View
 
-_S3_ACTIONS = ("s3:GetObject", "s3:ListBucket")
+S3_ACTIONS = ("s3:GetObject", "s3:ListBucket")
 
 
 def judge_bucket(case: Case, bucket: BucketObservation) -> list[Finding]:
@@ -62,14 +63,14 @@ def _documents(policy: Source[str]) -> Iterable[tuple[str, NamedPolicy]]:
 
 
 def _policy_findings(about: About, case: Case, bucket: BucketObservation, parsed: Parsed) -> list[Finding]:
-    cut_off = _cut_off(bucket)
+    cut_off = is_cut_off(bucket)
     layered = Layered(
         needed=(((Layer.RESOURCE_POLICY, parsed.documents),),),
         policies=Policies(resource=parsed.documents, restrict_public=cut_off),
     )
-    opened = open_findings(case, about, layered, _S3_ACTIONS, partial(mend_bucket, case.contract))
+    opened = open_findings(case, about, layered, S3_ACTIONS, partial(mend_bucket, case.contract))
     findings = as_ghosts(opened, parsed.documents, "bucket", partial(mend_bucket_ghost, case.contract))
-    guarded = Guarded("bucket", layered, _targets(case, parsed), _narrowing(case))
+    guarded = Guarded("bucket", layered, targets(case, parsed.documents), _narrowing(case))
     if cut_off:
         # Nobody outside the owner's account gets in but AWS services. That `*` may stand for them, too, goes without
         # saying beside the public statement.
@@ -79,7 +80,7 @@ def _policy_findings(about: About, case: Case, bucket: BucketObservation, parsed
     return findings + narrow_findings(case, about, guarded)
 
 
-def _targets(case: Case, parsed: Parsed) -> tuple[Target, ...]:
+def targets(case: Case, documents: tuple[Document, ...]) -> tuple[Target, ...]:
     """The bucket, and every object in it."""
     bucket, owner = case.contract.bucket_arn, case.contract.owner.account
     keys: dict[str, Binding] = {
@@ -87,7 +88,7 @@ def _targets(case: Case, parsed: Parsed) -> tuple[Target, ...]:
         "s3:resourceaccount": Const((owner,)),
         **at_present(case),
     }
-    further = unknown_actions((*BUCKET_ACTIONS, *OBJECT_ACTIONS), parsed.documents)
+    further = unknown_actions((*BUCKET_ACTIONS, *OBJECT_ACTIONS), documents)
     itself, objects = View(RESOURCE, (bucket,)), View(RESOURCE, (f"{bucket}/", 0))
     return (
         Target(itself, owner, Group(()), (*BUCKET_ACTIONS, *further), keys),
@@ -108,7 +109,7 @@ def _narrowing(case: Case) -> Remedy:
 # --- public access ----------------------------------------------------------------------------------------------------
 
 
-def _cut_off(bucket: BucketObservation) -> bool:
+def is_cut_off(bucket: BucketObservation) -> bool:
     """Whether RestrictPublicBuckets is on, at bucket or account, and AWS calls the policy public.
 
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-control-block-public-access.html
@@ -134,7 +135,7 @@ def _public_block(about: About, case: Case) -> Finding:
 
 
 def _agreed_actions(case: Case) -> list[str]:
-    return [action for action in case.contract.actions if action in _S3_ACTIONS]
+    return [action for action in case.contract.actions if action in S3_ACTIONS]
 
 
 # --- the bucket itself ------------------------------------------------------------------------------------------------

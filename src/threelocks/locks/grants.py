@@ -22,6 +22,10 @@ _WITH_CONTEXT = frozenset(
 
 
 def grants_as_policy(grants: Iterable[Grant]) -> Document:
+    return parse_document(grants_as_text(grants), "grants")
+
+
+def grants_as_text(grants: Iterable[Grant]) -> str:
     """Grants to AWS services are left out: they are made for resources of the account that created them."""
     statements = [
         statement
@@ -29,7 +33,7 @@ def grants_as_policy(grants: Iterable[Grant]) -> Document:
         if not grant.grantee.endswith((".amazonaws.com", ".aws.internal"))
         for statement in _statements(grant)
     ]
-    return parse_document(json.dumps({"Version": "2008-10-17", "Statement": statements}), "grants")
+    return json.dumps({"Version": "2008-10-17", "Statement": statements})
 
 
 def _statements(grant: Grant) -> Iterable[dict[str, object]]:

@@ -34,21 +34,21 @@ def judge_identity(case: Case, role: RoleObservation) -> list[Finding]:
     about = About(Lock.IDENTITY_POLICY, contract.consumer.account, contract.role, "the role's identity policy")
     if isinstance(role.role, Absent):
         return [_role_missing(about, case)]
-    findings = unread(case, about, (role.role, role.inline, role.attached, _boundary(role)))
+    findings = unread(case, about, (role.role, role.inline, role.attached, boundary_of(role)))
     complete = not findings
     if isinstance(role.role, Found):
         findings += _recreated(about, case, role.role.value.unique_id)
         findings += _tags(about, case, dict(role.role.value.tags))
     if not complete:
         return findings
-    identity = parse(about, _identity_documents(role))
+    identity = parse(about, identity_policies(role))
     boundary = parse(about, _boundary_document(role))
     findings += [*identity.findings, *boundary.findings]
     whole = identity.whole and boundary.whole
     return findings + _policy_findings(about, case, identity, boundary) if whole else findings
 
 
-def _boundary(role: RoleObservation) -> Source[NamedPolicy]:
+def boundary_of(role: RoleObservation) -> Source[NamedPolicy]:
     """A boundary that the role names but that has no text is not known, rather than absent."""
     named = role.role.value.boundary_arn if isinstance(role.role, Found) else ""
     if named and isinstance(role.boundary, Absent):
@@ -56,7 +56,8 @@ def _boundary(role: RoleObservation) -> Source[NamedPolicy]:
     return role.boundary
 
 
-def _identity_documents(role: RoleObservation) -> Iterable[tuple[str, NamedPolicy]]:
+def identity_policies(role: RoleObservation) -> Iterable[tuple[str, NamedPolicy]]:
+    """The role's own policies, each with its label."""
     if isinstance(role.inline, Found):
         yield from ((f"inline policy `{policy.name}`", policy) for policy in role.inline.value)
     if isinstance(role.attached, Found):
@@ -110,6 +111,11 @@ def _narrowing(case: Case, code: str) -> Remedy:
     commands = (f"aws iam list-role-policies {which}", f"aws iam list-attached-role-policies {which}")
     sentence = f"Narrow the identity policies of {contract.role_name} to {what}."
     return Remedy(contract.consumer.account, sentence, None, commands)
+
+
+def universes(case: Case, documents: tuple[Document, ...]) -> Iterable[Universe]:
+    """What matters of what the role's policies may allow it."""
+    return (universe for _, _, universe in (*_own(case, documents), *_others(case, documents)))
 
 
 _Asked = tuple[str, str, Universe]  # the code of an excess, what the policy does, and where

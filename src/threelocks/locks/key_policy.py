@@ -21,7 +21,7 @@ from threelocks.policy.authorize import Layer, Policies
 from threelocks.policy.document import Document
 from threelocks.policy.space import RESOURCE, Binding, Const, Group, View
 
-_KMS_ACTIONS = ("kms:Decrypt", "kms:DescribeKey")
+KMS_ACTIONS = ("kms:Decrypt", "kms:DescribeKey")
 
 
 def judge_key(case: Case, key: KeyObservation) -> list[Finding]:
@@ -46,14 +46,14 @@ def _policy_findings(
     grants = grants_as_policy(source.value if isinstance(source, Found) else ())
     alternatives = ((Layer.RESOURCE_POLICY, documents), (Layer.GRANT, (grants,)))
     layered = Layered(needed=(alternatives,), policies=Policies(resource=documents, grants=grants))
-    opened = open_findings(case, about, layered, _KMS_ACTIONS, partial(mend_key, case.contract))
+    opened = open_findings(case, about, layered, KMS_ACTIONS, partial(mend_key, case.contract))
     findings = as_ghosts(opened, documents, "key", partial(mend_key_ghost, case.contract))
     if isinstance(source, Unreadable):
         # Only an Allow could be missing from what was read.
         findings = [one for one in findings if one.kind is Kind.UNREAD or one.code == "key.explicit-deny"]
     if grants.statements and not findings:
         findings += _by_grant_only(about, case, documents)
-    return findings + narrow_findings(case, about, Guarded("key", layered, _targets(case), _narrowing(case)))
+    return findings + narrow_findings(case, about, Guarded("key", layered, targets(case), _narrowing(case)))
 
 
 def _by_grant_only(about: About, case: Case, documents: tuple[Document, ...]) -> Iterable[Finding]:
@@ -62,7 +62,7 @@ def _by_grant_only(about: About, case: Case, documents: tuple[Document, ...]) ->
     https://docs.aws.amazon.com/kms/latest/developerguide/grants.html
     """
     alone = Layered(needed=(((Layer.RESOURCE_POLICY, documents),),), policies=Policies(resource=documents))
-    found = open_findings(case, about, alone, _KMS_ACTIONS, partial(mend_key, case.contract))
+    found = open_findings(case, about, alone, KMS_ACTIONS, partial(mend_key, case.contract))
     actions = sorted({action for finding in found if finding.kind is Kind.SHUT for action in finding.actions})
     if actions:
         remedy = Remedy(
@@ -75,7 +75,7 @@ def _by_grant_only(about: About, case: Case, documents: tuple[Document, ...]) ->
         yield about.finding("key.by-grant-only", Kind.RISK, case.contract.role, actions, detail, remedy)
 
 
-def _targets(case: Case) -> tuple[Target, ...]:
+def targets(case: Case) -> tuple[Target, ...]:
     """Only what KMS lets another account do; allowing it more has no effect."""
     contract = case.contract
     keys: dict[str, Binding] = {
@@ -146,5 +146,5 @@ def _restore(case: Case) -> Remedy:
 
 
 def _state(about: About, case: Case, code: str, detail: str, remedy: Remedy) -> Finding:
-    actions = [action for action in case.contract.actions if action in _KMS_ACTIONS]
+    actions = [action for action in case.contract.actions if action in KMS_ACTIONS]
     return about.finding(code, Kind.SHUT, case.contract.role, actions, detail, remedy)

@@ -39,8 +39,14 @@ def escapes_of(
     """Requests of the universe that pass without being permitted. `keys`: what all the statements ask for. Raises
     UndecidedError, after what was found until then.
     """
+    for space in spaces_of(universe, keys):
+        yield from escapes(space, universe.must, layered, permitted, case.budget)
+
+
+def spaces_of(universe: Universe, keys: frozenset[str]) -> Iterable[Space]:
+    """The universe as spaces, one for all actions that carry the same of these condition keys."""
     for actions in _alike(universe.actions, keys):
-        yield from escapes(_space(universe, actions, keys), universe.must, layered, permitted, case.budget)
+        yield _space(universe, actions, keys)
 
 
 @lru_cache(maxsize=256)

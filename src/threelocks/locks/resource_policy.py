@@ -60,7 +60,7 @@ def narrow_findings(
         layered = beyond.reduced(caller.left_of)
         if layered.is_closed:
             continue
-        for universe in _universes(case, caller, guarded.targets):
+        for universe in universes(case, caller, guarded.targets):
             try:
                 for hit in escapes_of(case, universe, layered, allowed, keys):
                     # One by one, so that what was found stands even when the search is given up.
@@ -105,7 +105,7 @@ def _unimplied(findings: list[Finding]) -> list[Finding]:
     return [one for one in findings if one.principal not in (STRANGERS, SERVICES) or not anyone.issuperset(one.actions)]
 
 
-def _universes(case: Case, caller: CallerClass, targets: Sequence[Target]) -> Iterable[Universe]:
+def universes(case: Case, caller: CallerClass, targets: Sequence[Target]) -> Iterable[Universe]:
     """The reader is asked twice: for agreed actions on what was not agreed, and for all others."""
     agreed = {action.lower() for action in case.contract.actions}
     for target in targets:
