@@ -3,7 +3,8 @@
 A world in memory. Policies change; reads are stale and torn; events are lost, doubled and late; checks of one contract
 run at once and are interleaved at every call to a port; functions die between any two calls; calls are throttled,
 denied, or succeed and are answered with an error; the partner is down; clocks differ; tables go back to a backup; the
-contract is applied again. Only the core is real: `watch`, `incident` and what they use.
+contract is applied again, with waivers and suspensions that end in the middle. Only the core is real: `watch`,
+`incident` and what they use.
 
 `Storm(seed).run(steps)` plays it by one random number generator, so that a seed is a story. What must hold is checked
 at every write and every mail by what the *world* knows, never by asking the code under test; and at the end of each
@@ -43,8 +44,8 @@ from simulation.memory import START, resource_scoped, verdict_of
 from threelocks import incident
 from threelocks.alert import Mail
 from threelocks.alert.words import mail_kind
-from threelocks.contract import Contract, Party
-from threelocks.finding import Cause, Finding, Headline, Kind, Lock, Scope, Share, Verdict
+from threelocks.contract import Contract, Party, Suspended, Waived
+from threelocks.finding import Cause, Finding, Headline, Kind, Lock, Scope, Share, Suspension, Verdict
 from threelocks.locks.kept import Kept
 from threelocks.observation import Observation, Unreadable
 from threelocks.ports import ConflictError, RefusedMailError
@@ -397,12 +398,38 @@ class Told:
     restores: int
 
     @property
-    def says(self) -> tuple[Headline, frozenset[FindingId]]:
+    def says(self) -> Says:
         return _says(self.slot.after)
 
 
-def _says(share: Share) -> tuple[Headline, frozenset[FindingId]]:
-    return share.headline, incident.identities(share.findings)
+Says = tuple[Headline, frozenset[FindingId], tuple[Suspension, ...]]
+
+
+def _says(share: Share) -> Says:
+    return share.headline, incident.identities(share.findings), share.suspended
+
+
+# What counts, said once more than in the code under test.
+
+
+def _ends(terms: Contract, finding: Finding) -> datetime | None:
+    """When the last waiver of these terms that covers a finding ends; None when there is none. The storm's waivers name
+    a code and a principal, or a code alone."""
+    covering = [
+        waived.until
+        for waived in terms.waivers
+        if waived.finding == finding.code and waived.principal in (None, finding.principal)
+    ]
+    return max(covering, default=None) if finding.kind is not Kind.UNREAD else None
+
+
+def _counted(own: Verdict, at: datetime) -> set[Kind]:
+    """The kinds of what a verdict found and does not waive at that moment."""
+    return {
+        finding.kind
+        for finding in own.findings
+        if finding.kind is Kind.UNREAD or finding.waiver is None or finding.waiver.until <= at
+    }
 
 
 TOLD: dict[str, Slot] = {}  # what each message id says; the text of a mail is its id
@@ -439,6 +466,7 @@ class Storm:
         self.next_sweep = self.time
         self.is_calm = False
         self.is_set_back = False
+        self.past = self.time  # what ended before has ended for everybody
         self.unheard: Account | None = None  # whose reports all go astray
         self.causes = 0  # from outside: changes, sweeps, people
         self.messages = 0  # of our own
@@ -547,13 +575,60 @@ class Storm:
         self.post(Message(self.time, account.number, "check", cause), ours=False)
 
     def apply(self) -> None:
-        """The contract is applied again with other terms, in one account."""
+        """The contract is applied again in one account, with other terms or other exceptions."""
         account = self.dice.choice(list(self.accounts.values()))
-        prefixes = self.dice.choice((("",), ("sales/",)))
+        prefixes = self.dice.choice((("",), ("sales/",))) if self.dice.random() < 0.5 else account.terms.prefixes
         self.happened["applied"] += 1
-        account.terms = CONTRACT.model_copy(update={"prefixes": prefixes})
+        self.apply_terms(account, prefixes=prefixes, waivers=self.waivers(account), suspended=self.suspended())
+
+    def apply_terms(self, account: Account, **changes: object) -> None:
+        account.terms = account.terms.model_copy(update=changes)
         self.causes += 1
         self.post(Message(self.later(5), account.number, "check", Cause("apply", self.time + account.skew)), ours=False)
+
+    def waivers(self, account: Account) -> tuple[Waived, ...]:
+        """Of some of what can be off in this account; of what is unread too, which no waiver covers."""
+        can_be = [
+            each for source in self.sources.values() if source.account == account.number for each in source.can_be
+        ]
+        can_be += [UNREAD[each.lock] for each in can_be]
+        waived = [finding for finding in can_be if self.dice.random() < 0.15]
+        self.happened["waived"] += bool(waived)
+        return tuple(
+            Waived(
+                finding=finding.code,
+                principal=finding.principal if self.dice.random() < 0.7 else None,
+                reason="known",
+                until=self.some_end(),
+            )
+            for finding in waived
+        )
+
+    def suspended(self) -> Suspended | None:
+        if self.dice.random() > 0.2:
+            return None
+        self.happened["suspended"] += 1
+        return Suspended(by="dana", reason="withdrawn", until=self.some_end())
+
+    def some_end(self) -> datetime:
+        """Soon, or so much later that it is in force when all is compared."""
+        return self.time + timedelta(minutes=self.dice.choice((1, 10, 60, 60, 90, 20_000)) * (0.5 + self.dice.random()))
+
+    def let_end(self) -> None:
+        """Time passes until no exception is about to end: whether it has, accounts whose clocks differ may see
+        differently."""
+        while soon := [end for end in self.ends() if abs(end - self.time) < timedelta(hours=24) and end > self.past]:
+            self.past = self.time = max(self.time, *soon) + timedelta(minutes=15)
+            self.happened["ended"] += 1
+
+    def ends(self) -> list[datetime]:
+        exceptions = (
+            each
+            for account in self.accounts.values()
+            for each in (*account.terms.waivers, account.terms.suspended)
+            if each is not None
+        )
+        return [each.until for each in exceptions]
 
     def toggle_down(self) -> None:
         """A partner's stack is gone, or back: its bus takes everything and keeps nothing."""
@@ -703,6 +778,9 @@ class Storm:
                 if not known <= now:
                     raise BrokenError(f"{lock} could not be read, and its last known findings are gone")
         self._check_drops(account, before, after)
+        for finding in after.own.findings:
+            if (finding.waiver and finding.waiver.until) != _ends(account.terms, finding):
+                raise BrokenError(f"{finding.code} is waived otherwise than the contract in force says")
         for identity in now:
             showing = {
                 name: version
@@ -736,14 +814,16 @@ class Storm:
         self.log.append(f"{self.time:%d %H:%M:%S} {account.number} {kind} {standing} {slot.id} by {self.running.kind}")
         read = self.running.read
         if read and not {finding.kind for finding in slot.after.findings} & GRAVE:
-            recorded: frozenset[Kind] = read.own.kinds if read.own else frozenset()
+            recorded = _counted(read.own, max(read.own.as_of, read.at or START)) if read.own else set()
             if recorded & GRAVE:
                 raise BrokenError(f"{account.number} was told {slot.after.headline} while its own lock is recorded off")
             heard = account.newest_heard
-            if heard and heard.verdict.kinds & GRAVE and not _is_newer(read, heard):
+            at = max(heard.verdict.as_of, read.at or START) if heard else START
+            if heard and _counted(heard.verdict, at) & GRAVE and not _is_newer(read, heard):
                 raise BrokenError(
                     f"{account.number} was told {slot.after.headline} while the holder says its lock is off"
                 )
+        self._check_silence(account, read, slot)
         past = account.mails[-1] if account.mails else None
         same = [one for one in account.mails if one.id == slot.id]
         if same and same[-1].troubles == account.troubles:
@@ -758,6 +838,16 @@ class Storm:
                 raise BrokenError(f"{account.number} got two mails within {mail.at - past.at}")
         account.mails.append(mail)
 
+    def _check_silence(self, account: Account, read: State | None, slot: Slot) -> None:
+        """Nobody is told of drift while it is recorded that the share is suspended."""
+        if read is None or slot.after.suspended:
+            return
+        said = [read.own, *(received.report.verdict for received in read.reports)]
+        for verdict in said:
+            stated = verdict.suspended if verdict else None
+            if verdict and stated and stated.until > max(verdict.as_of, read.at or START):
+                raise BrokenError(f"{account.number} was told {slot.after.headline} of a share that is suspended")
+
     # -- the calm after it --
 
     def settle_dust(self) -> None:
@@ -767,11 +857,10 @@ class Storm:
         was_down = any(account.is_down for account in self.accounts.values())
         for account in self.accounts.values():
             account.is_down = False
-        terms = self.dice.choice(list(self.accounts.values())).terms
+        prefixes = self.dice.choice(list(self.accounts.values())).terms.prefixes
         for account in self.accounts.values():
-            if account.terms != terms:
-                account.terms = terms
-                self.post(Message(self.time, account.number, "check", Cause("apply", self.time)), ours=False)
+            if account.terms.prefixes != prefixes:
+                self.apply_terms(account, prefixes=prefixes)
         self.drain()
         if calm:
             self.pass_time()
@@ -780,6 +869,7 @@ class Storm:
         # Where nothing was lost and nobody had died, no sweep is needed to know the truth.
         if calm and not was_down and not self.is_set_back and self.episodes > 1:
             self.compare(sweeps=0)
+        self.let_end()
         self.time += TIMES.settle_grants + TIMES.merge
         self.sweep_now()
         self.drain()
@@ -806,7 +896,8 @@ class Storm:
             found = [one for one in share.findings if one.code == "watchdog.partner-silent"] if share else []
             if not share or not found or bool(found[0].actions) is not (account is deaf_to):
                 raise BrokenError(f"{account.number} has not noticed that {deaf_to.number} is not heard")
-            if account.mails[-1].says != _says(share) or share.headline is Headline.INTACT:
+            is_told = bool(share.suspended) or account.mails[-1].says == _says(share)
+            if not is_told or share.headline is Headline.INTACT:
                 raise BrokenError(f"{account.number} was not told that {deaf_to.number} is not heard")
         self.unheard = None
         for _ in range(2):
@@ -845,20 +936,33 @@ class Storm:
                 findings = tuple(one for one in findings if one.code != "watchdog.partner-silent")
             elif any(one.code == "watchdog.partner-silent" for one in findings):
                 raise BrokenError(f"{account.number} says that its partner is silent, and it is not")
-            shared.append({one.identity for one in findings if one.scope is Scope.SHARE})
+            off = {one.identity for one in findings if one.scope is Scope.SHARE}
+            known = {one.identity for one in share.waived if one.scope is Scope.SHARE}
+            shared.append((off, known, {one.account for one in share.suspended}))
+            self._compare_exceptions(account, state.own, share, sweeps)
             if state.slot or not account.mails:
                 raise BrokenError(f"{account.number} has news that wait, after {sweeps} sweeps")
-            says = _says(share)
-            if account.mails[-1].says != says:
+            last = account.mails[-1]
+            if not (_knows_it_suspended(account, last, share) if share.suspended else last.says == _says(share)):
                 raise BrokenError(
-                    f"{account.number} was last told {account.mails[-1].says}, and what stands is {says} "
+                    f"{account.number} was last told {last.says}, and what stands is {_says(share)} "
                     f"after {sweeps} sweeps"
                 )
-            grave = bool(state.own.kinds & GRAVE)
+            grave = bool(_counted(state.own, self.time + account.skew) & GRAVE)
             if (state.incident is not None and state.incident.closed is None) is not grave:
                 raise BrokenError(f"{account.number} has an incident that does not fit")
         if shared[0] != shared[1]:
-            raise BrokenError(f"the accounts know different shares after {sweeps} sweeps: {shared[0] ^ shared[1]}")
+            raise BrokenError(f"the accounts know different shares after {sweeps} sweeps: {shared[0]}, {shared[1]}")
+
+    def _compare_exceptions(self, account: Account, own: Verdict, share: Share, sweeps: int) -> None:
+        """What an account's contract waives and suspends by now, no more and no less."""
+        now, terms = self.time + account.skew, account.terms
+        waived = {each.identity for each in own.findings if (end := _ends(terms, each)) and end > now}
+        if waived != {each.identity for each in share.waived if each.account == account.number}:
+            raise BrokenError(f"{account.number} waives other findings than its contract, after {sweeps} sweeps")
+        is_suspended = terms.suspended is not None and terms.suspended.until > now
+        if is_suspended is not any(each.account == account.number for each in share.suspended):
+            raise BrokenError(f"{account.number} does not know whether it suspends the share, after {sweeps} sweeps")
 
     def _compare_own(self, account: Account, own: Verdict, sweeps: int) -> None:
         known = incident.identities(own.findings)
@@ -873,6 +977,13 @@ class Storm:
                 raise BrokenError(
                     f"{lock} is {truth or 'as agreed'}, {account.number} has {have} after {sweeps} sweeps"
                 )
+
+
+def _knows_it_suspended(account: Account, last: Told, share: Share) -> bool:
+    """Whether the last mail said so. What was told before a restore and has ended since is not told to have ended while
+    another suspension lasts."""
+    told, stands = set(last.slot.after.suspended), set(share.suspended)
+    return stands <= told if last.restores < account.restores else stands == told
 
 
 def _is_newer(state: State | None, report: Report) -> bool:

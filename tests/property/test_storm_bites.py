@@ -17,8 +17,8 @@ from unittest.mock import patch
 import pytest
 
 from simulation.storm import Account, BrokenError, Storm
-from threelocks import incident, report, settle, silence, watch
-from threelocks.finding import Kind, Verdict
+from threelocks import incident, report, settle, silence, waiving, watch
+from threelocks.finding import Finding, Kind, Verdict, Waiver
 from threelocks.state import State, Times
 
 STORIES, STEPS = 20, 3_000  # a fault must show within so many
@@ -158,6 +158,53 @@ def _new_terms_keep_the_old_verdict(contract: Any, account: str, before: State |
 incident_begin = incident.begin
 
 
+def _counts_for_good(finding: Finding, _: Any) -> bool:
+    """Finding.counts(), by which a waiver never ends."""
+    return finding.waiver is None or finding.kind is Kind.UNREAD
+
+
+def _waives_the_unread(contract: Any, finding: Finding) -> Waiver | None:
+    covering = [one for one in contract.waivers if waiving.covers(one, finding)]
+    return Waiver(covering[0].reason, max(one.until for one in covering)) if covering else None
+
+
+def _by_code_alone(waived: Any, finding: Finding) -> bool:
+    return bool(finding.code == waived.finding)
+
+
+def _reports_no_suspension(contract: Any, verdict: Verdict, **rest: Any) -> Any:
+    return report_make(contract, replace(verdict, suspended=None), **rest)
+
+
+report_make = report.make
+
+
+def _tells_though_suspended(told: Any, now: Any) -> bool:
+    return worth_telling(told and replace(told, suspended=()), replace(now, suspended=()))
+
+
+worth_telling = incident.worth_telling
+
+
+def _opens_on_waived(before: Any, past: Any, own: Any, cause: Any, moment: Any) -> Any:
+    sure = replace(own, findings=tuple(replace(each, waiver=None) for each in own.findings))
+    return next_incident(before, past, sure, cause, moment)
+
+
+def _has_other_agreed_terms(account: Account, state: State) -> bool:
+    """Only what both sides agree on is compared, so that a check can record what an older contract waived."""
+    return bool(state.own and state.own.digest != account.terms.digest)
+
+
+def _refreshed_by_gravity_alone(contract: Any, state: State, moment: Any) -> Any:
+    """refreshed(), which does not ask whether the share was suspended meanwhile."""
+    slot = state.slot
+    return None if slot is None or incident.is_grave(slot.after) else incident_refreshed(contract, state, moment)
+
+
+incident_refreshed = incident.refreshed
+
+
 FAULTS: dict[str, tuple[Callable[[], AbstractContextManager[Any]], str]] = {
     "a write without its condition on the version": (
         lambda: put(Account, "is_stale", _without_version),
@@ -206,7 +253,7 @@ FAULTS: dict[str, tuple[Callable[[], AbstractContextManager[Any]], str]] = {
     ),
     "a recovery sent although the lock is off again": (
         lambda: put(incident, "refreshed", _not_refreshed),
-        "recorded off|says its lock is off",
+        "recorded off|says its lock is off|that is suspended",
     ),
     "no merge window": (lambda: put(incident, "waits_until", _no_window), "two mails within"),
     "a partner that is never called silent": (
@@ -220,6 +267,26 @@ FAULTS: dict[str, tuple[Callable[[], AbstractContextManager[Any]], str]] = {
     "a contract that is applied again judged by its old terms": (
         lambda: put(incident, "begin", _new_terms_keep_the_old_verdict),
         "",
+    ),
+    "a waiver that never ends": (lambda: put(Finding, "counts", _counts_for_good), "waives other findings"),
+    "a waiver of what is unread": (lambda: put(waiving, "_waiver", _waives_the_unread), "is waived otherwise"),
+    "a waiver that covers every principal": (lambda: put(waiving, "covers", _by_code_alone), "is waived otherwise"),
+    "an incident over what is waived": (lambda: put(incident, "_next_incident", _opens_on_waived), "does not fit"),
+    "exceptions of a contract that was applied meanwhile": (
+        lambda: put(Account, "has_other_terms", _has_other_agreed_terms),
+        "otherwise than the contract in force|not in force any more",
+    ),
+    "a suspension that the other account is not told of": (
+        lambda: put(incident, "make", _reports_no_suspension),
+        "know different shares",
+    ),
+    "drift told while the share is suspended": (
+        lambda: put(incident, "worth_telling", _tells_though_suspended),
+        "",
+    ),
+    "a break that waited told after the suspension": (
+        lambda: put(incident, "refreshed", _refreshed_by_gravity_alone),
+        "of a share that is suspended",
     ),
 }
 
