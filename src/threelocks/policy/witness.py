@@ -91,12 +91,20 @@ class Search:
             inside = next((box for box in boxes if box.holds(point)), None)
             if inside is None:
                 return point
-            waiting += reversed([*self._outside(here, inside, tuple(box for box in boxes if box is not inside))])
+            waiting += reversed([*self._outside(here, inside, boxes)])
         return None
 
-    def _outside(self, must: Must, box: Box, rest: tuple[Box, ...]) -> Iterator[tuple[Must, tuple[Box, ...]]]:
-        """The ways out of a box, disjoint: deny its first literal; keep the first and deny the second; ..."""
-        kept = must
+    def _outside(self, must: Must, box: Box, boxes: tuple[Box, ...]) -> Iterator[tuple[Must, tuple[Box, ...]]]:
+        """The ways out of a box, disjoint: deny its first literal; keep the first and deny the second; ... Out of boxes
+        of one literal there is one way, so all of them are left at once.
+        """
+        if len(box.literals) == 1:
+            kept = must
+            for only in _literals(other for other in boxes if len(other.literals) == 1):
+                kept = _with(kept, only.negated(self.space))
+            yield kept, tuple(other for other in boxes if len(other.literals) > 1)
+            return
+        kept, rest = must, tuple(other for other in boxes if other is not box)
         # Likeliest to have a way out first: dimensions that nothing else constrains yet.
         for one in sorted(box.literals, key=lambda literal: literal.dimension in must):
             yield _with(kept, one.negated(self.space)), rest
