@@ -303,15 +303,28 @@ def _text_literal(group: str, expr: Expr, *, absent: bool = False, optional: boo
 def _resource_literal(statement: Statement, reading: Reading) -> Iterable[Literal]:
     if statement.resources is None:
         raise _NeverError
-    lookup = bracket(reading, negated=statement.not_resource)
-    parsed = (parse_pattern(text, variables=statement.variables) for text in statement.resources)
-    bound = tuple(p for p in (pattern.bind(lookup) for pattern in parsed) if p is not None)
-    unresolved = len(bound) < len(statement.resources) or _may_lack(statement.resources, statement, reading.space)
-    if statement.not_resource and not reading.possible and unresolved:
-        raise _NeverError  # a variable without a value may make the whole statement invalid
     view = reading.space.resource
-    expr = text_matches(view, glob(bound))
+    if _has_variables(statement.resources, statement):
+        lookup = bracket(reading, negated=statement.not_resource)
+        parsed = (parse_pattern(text, variables=True) for text in statement.resources)
+        bound = tuple(p for p in (pattern.bind(lookup) for pattern in parsed) if p is not None)
+        unresolved = len(bound) < len(statement.resources) or _may_lack(statement.resources, reading.space)
+        if statement.not_resource and not reading.possible and unresolved:
+            raise _NeverError  # a variable without a value may make the whole statement invalid
+        expr = text_matches(view, glob(bound))
+    else:
+        expr = _plain_resource(statement.resources, view)
     yield from _text_literal(view.group, Not(expr) if statement.not_resource else expr)
+
+
+@lru_cache(maxsize=4096)
+def _plain_resource(resources: tuple[str, ...], view: View) -> Expr:
+    """Resources without variables: asked again for every class of callers, and always the same."""
+    return text_matches(view, glob(tuple(parse_pattern(text, variables=False) for text in resources)))
+
+
+def _has_variables(texts: Iterable[str], statement: Statement) -> bool:
+    return statement.variables and any("${" in text for text in texts)
 
 
 def bracket(reading: Reading, *, negated: bool) -> Lookup:
@@ -332,27 +345,31 @@ def bracket(reading: Reading, *, negated: bool) -> Lookup:
     return value
 
 
-def _open_variables(texts: Iterable[str], statement: Statement, space: Space) -> Iterable[tuple[Variable, Binding]]:
+def _open_variables(texts: Iterable[str], space: Space) -> Iterable[tuple[Variable, Binding]]:
     """The variables in these patterns whose values the space leaves open."""
     for text in texts:
-        for variable in parse_pattern(text, variables=statement.variables).variables:
+        for variable in parse_pattern(text, variables=True).variables:
             binding = space.binding(variable.name)
             if isinstance(binding, Free) or (isinstance(binding, View) and not is_fixed(binding)):
                 yield variable, binding
 
 
-def _may_lack(texts: Iterable[str], statement: Statement, space: Space) -> bool:
+def _may_lack(texts: Iterable[str], space: Space) -> bool:
     """Whether some request of the space leaves a variable in these patterns without a value."""
 
     def absent(binding: Binding) -> bool:
         if isinstance(binding, View):
-            return binding.group in space.groups and space.groups[binding.group].optional
+            return _is_optional(binding, space)
         return isinstance(binding, Free) and not binding.required
 
     return any(
         (variable.default is None and absent(binding)) or is_multivalued(variable.name)
-        for variable, binding in _open_variables(texts, statement, space)
+        for variable, binding in _open_variables(texts, space)
     )
+
+
+def _is_optional(view: View, space: Space) -> bool:
+    return view.group in space.groups and space.groups[view.group].optional
 
 
 # --- principals -------------------------------------------------------------------------------------------------------
@@ -433,22 +450,61 @@ def _spelled(parts: tuple[Part, ...], text: str) -> Expr:
 
 
 def _condition_literals(condition: Condition, statement: Statement, reading: Reading) -> Iterable[Literal]:
-    operator = OPERATORS.get(condition.operator)
     binding = reading.space.binding(condition.key)
     if isinstance(binding, View) and is_fixed(binding):
         binding = Const((binding.spell(()),))
+    optional = isinstance(binding, View) and _is_optional(binding, reading.space)
+    if _has_variables(condition.values, statement):
+        return _as_literals(condition, binding, reading, optional=optional, variables=True)
+    found = _plain_literals(condition, binding, reading.possible, reading.copy, optional)
+    if found is None:
+        raise _NeverError
+    return found
+
+
+@lru_cache(maxsize=4096)
+def _plain_literals(
+    condition: Condition,
+    binding: Binding,
+    possible: bool,  # noqa: FBT001 - one form of call, one entry
+    copy: int,
+    optional: bool,  # noqa: FBT001
+) -> tuple[Literal, ...] | None:
+    """The literals of a condition without variables, which are the same in every space with this binding; None where
+    it never holds.
+    """
+    reading = Reading(_ANY_SPACE, possible, copy)
+    try:
+        return tuple(_as_literals(condition, binding, reading, optional=optional, variables=False))
+    except _NeverError:
+        return None
+
+
+_ANY_SPACE = Space(CallerSpace(CallerKind.ANONYMOUS), (), View("", ()), "", {}, {})
+
+
+def _as_literals(
+    condition: Condition, binding: Binding, reading: Reading, *, optional: bool, variables: bool
+) -> Iterable[Literal]:
+    """`optional`: whether the group of a view may be absent; `variables`: whether values hold some."""
+    operator = OPERATORS.get(condition.operator)
     if operator is None:
         yield from _constant(reading.settle(Truth.MAYBE))
     elif isinstance(binding, Const):
         lookup = bracket(reading, negated=operator.negated)
-        truth = conditions.holds(condition, binding.values, lookup, variables=statement.variables)
-        if binding.values is not None and _doubtful(condition, operator, statement, reading):
+        truth = conditions.holds(condition, binding.values, lookup, variables=variables)
+        if binding.values is not None and variables and _doubtful(condition, operator, reading):
             truth = Truth.MAYBE
         yield from _constant(reading.settle(truth))
     elif isinstance(binding, View):
-        yield from _on_view(condition, operator, binding, statement, reading)
+        absent = _without(condition, reading)
+        if operator.family is Family.NULL:
+            expr: Expr = TRUE if _with_a_value(condition, reading) else FALSE
+        else:
+            expr = _value_expr(condition, operator, binding, reading, variables=variables)
+        yield from _text_literal(binding.group, expr, absent=absent if optional else False, optional=optional)
     else:
-        yield from _on_free(condition, operator, binding, statement, reading)
+        yield from _on_free(condition, operator, binding, reading, variables=variables)
 
 
 def _constant(truth: bool) -> Iterable[Literal]:  # noqa: FBT001 - it is the value itself
@@ -462,27 +518,19 @@ def _without(condition: Condition, reading: Reading) -> bool:
     return reading.settle(conditions.holds(condition, None, _no_variables, variables=False))
 
 
-def _on_view(
-    condition: Condition, operator: Operator, view: View, statement: Statement, reading: Reading
-) -> Iterable[Literal]:
-    optional = view.group in reading.space.groups and reading.space.groups[view.group].optional
-    absent = _without(condition, reading)
-    if operator.family is Family.NULL:
-        present = reading.settle(conditions.holds(condition, ("",), _no_variables, variables=False))
-        expr: Expr = TRUE if present else FALSE
-    else:
-        expr = _value_expr(condition, operator, view, statement, reading)
-    yield from _text_literal(view.group, expr, absent=absent if optional else False, optional=optional)
+def _with_a_value(condition: Condition, reading: Reading) -> bool:
+    """Whether a `Null` condition holds when its key is there."""
+    return reading.settle(conditions.holds(condition, ("",), _no_variables, variables=False))
 
 
-def _value_expr(condition: Condition, operator: Operator, view: View, statement: Statement, reading: Reading) -> Expr:
+def _value_expr(condition: Condition, operator: Operator, view: View, reading: Reading, *, variables: bool) -> Expr:
     """A string or ARN condition as an expression over a view; other families on such a text stay unsettled."""
     if operator.family not in (Family.STRING, Family.ARN):
         return TRUE if reading.possible else FALSE
     lookup = bracket(reading, negated=operator.negated)
-    automaton, unsettled = conditions.compiled(condition, operator, lookup, variables=statement.variables)
+    automaton, unsettled = conditions.compiled(condition, operator, lookup, variables=variables)
     found = text_matches(view, automaton)
-    doubtful = unsettled is Truth.MAYBE or _doubtful(condition, operator, statement, reading)
+    doubtful = unsettled is Truth.MAYBE or (variables and _doubtful(condition, operator, reading))
     if doubtful and reading.possible != operator.negated:
         found = TRUE
     expr = Not(found) if operator.negated else found
@@ -496,31 +544,33 @@ def _value_expr(condition: Condition, operator: Operator, view: View, statement:
 _NOTHING = glob((literal(""),))
 
 
-def _doubtful(condition: Condition, operator: Operator, statement: Statement, reading: Reading) -> bool:
+def _doubtful(condition: Condition, operator: Operator, reading: Reading) -> bool:
     """Whether a wildcard in the place of an open variable says too little: where the variable may lack a value, which
     leaves a negated operator unsettled; in an ARN, where its value may hold colons, which a wildcard does not cross.
     """
-    if operator.family is Family.ARN and any(True for _ in _open_variables(condition.values, statement, reading.space)):
+    if operator.family is Family.ARN and any(True for _ in _open_variables(condition.values, reading.space)):
         return True
     if operator.family not in (Family.STRING, Family.ARN) or not operator.negated or reading.possible:
         return False
-    return _may_lack(condition.values, statement, reading.space)
+    return _may_lack(condition.values, reading.space)
 
 
 _ELEMENT = View("", (0,))  # the one text of a condition key's value
 
 
 def _on_free(
-    condition: Condition, operator: Operator, binding: Free, statement: Statement, reading: Reading
+    condition: Condition, operator: Operator, binding: Free, reading: Reading, *, variables: bool
 ) -> Iterable[Literal]:
     key, copy = condition.key, 0 if binding.chosen else reading.copy
     absent = _without(condition, reading)
     many = is_multivalued(key)
     if operator.family is Family.NULL:
-        present = reading.settle(conditions.holds(condition, ("",), _no_variables, variables=False))
-        yield from _presence(key, copy, many=many, absent=absent, present=present)
+        yield from _presence(key, copy, many=many, absent=absent, present=_with_a_value(condition, reading))
         return
-    test = _test(condition, operator, statement, reading)
+    if operator.family in (Family.STRING, Family.ARN):
+        test = Test(expr=_value_expr(condition, operator, _ELEMENT, reading, variables=variables))
+    else:
+        test = Test(condition=condition, possible=reading.possible)
     if not many:
         yield KeyLiteral(key, copy, test, absent)
     elif not condition.quantifier:
@@ -535,9 +585,3 @@ def _presence(key: str, copy: int, *, many: bool, absent: bool, present: bool) -
     else:
         test = Test(expr=TRUE if present else FALSE)
         yield KeyLiteral(key, copy, test, absent, every=False if many else None)
-
-
-def _test(condition: Condition, operator: Operator, statement: Statement, reading: Reading) -> Test:
-    if operator.family in (Family.STRING, Family.ARN):
-        return Test(expr=_value_expr(condition, operator, _ELEMENT, statement, reading))
-    return Test(condition=condition, possible=reading.possible)
