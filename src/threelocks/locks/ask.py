@@ -251,56 +251,50 @@ def escapes(
     asked: list[Gate] = []
     for sure in (True, False):
         allows = layered.allows(Reading(space, possible=not sure))
-        if not all(allows):
-            continue  # some layer lets nothing pass
+        if not left or not all(allows):
+            continue  # all that may escape has, or some layer lets nothing pass
         gate = Gate(allows, layered.denies(Reading(space, possible=sure)))
         if gate in asked:
             return  # nothing here is unsettled
         asked.append(gate)
         avoid = boxes(permitted, Layer.RESOURCE_POLICY, Reading(space, possible=True))
-        found: set[str] = set()
+        found: frozenset[str] = frozenset()
         for layer in dict.fromkeys(box.layer for box in allows[0]):
-            alone = Gate((tuple(box for box in allows[0] if box.layer is layer), *allows[1:]), gate.denies)
-            points, undecided = _escaping(search, must, alone, avoid, left)
-            if points:
-                found |= {point.action for point in points}
-                yield _escape(space, layered, layer, points)
+            alone = Gate((tuple(box for box in allows[0] if box.layer is layer), *allows[1:]), (*gate.denies, *avoid))
+            point, actions, undecided = _escaping(search, must, alone, left)
+            if point is not None:
+                found |= actions
+                yield _escape(space, layered, layer, point, actions)
             if undecided is not None:
                 raise undecided
         left -= found
 
 
 def _escaping(
-    search: Search, must: Sequence[Literal], gate: Gate, permitted: Sequence[Box], actions: frozenset[str]
-) -> tuple[list[Point], UndecidedError | None]:
-    """One point for each of these actions that escapes; what stopped the search, if it was given up."""
-    points: list[Point] = []
-    left = actions
+    search: Search, must: Sequence[Literal], gate: Gate, actions: frozenset[str]
+) -> tuple[Point | None, frozenset[str], UndecidedError | None]:
+    """The first request that passes, all of these actions for which one does, and what stopped the search, if it was
+    given up.
+    """
+    first, left = None, actions
     try:
-        while left and (point := search.passing((*must, ActionLiteral(left)), gate, permitted)):
-            # What one action may do, others often may as well: ask before searching again.
-            alike = [replace(point, action=action) for action in sorted(left)]
-            points += [point, *(one for one in alike if one != point and _passes(one, gate, permitted))]
-            left -= {point.action for point in points}
+        while left and (point := search.passing((*must, ActionLiteral(left)), gate)):
+            first = first or point
+            left -= {point.action} | gate.passing_at(point, left)
     except UndecidedError as undecided:
-        return points, undecided
-    return points, None
+        return first, actions - left, undecided
+    return first, actions - left, None
 
 
-def _passes(point: Point, gate: Gate, permitted: Sequence[Box]) -> bool:
-    allowed = all(any(box.holds(point) for box in layer) for layer in gate.layers)
-    return allowed and not any(box.holds(point) for box in (*gate.denies, *permitted))
-
-
-def _escape(space: Space, layered: Layered, layer: Layer | None, points: Sequence[Point]) -> Escape:
-    request = points[0].request(space)
+def _escape(space: Space, layered: Layered, layer: Layer | None, point: Point, actions: frozenset[str]) -> Escape:
+    request = point.request(space)
     decision = authorize(request, layered.policies)
     if decision.outcome in (Outcome.EXPLICITLY_DENIED, Outcome.IMPLICITLY_DENIED):
         raise UndecidedError(_DISAGREE)
     statements = tuple(s for answer in decision.layers if answer.layer is layer for s in answer.allowing)
     unsettled = decision.outcome is Outcome.UNKNOWN
     witness = as_witness(request, space, layered, absences=False, unsettled=unsettled)
-    return Escape(tuple(sorted(point.action for point in points)), witness, layer, statements)
+    return Escape(tuple(sorted(actions)), witness, layer, statements)
 
 
 def as_witness(

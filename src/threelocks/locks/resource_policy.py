@@ -16,7 +16,7 @@ from threelocks.locks.narrow import Excess, Universe, escapes_of, not_searched, 
 from threelocks.locks.terms import keys_in_play
 from threelocks.policy.authorize import Layer
 from threelocks.policy.box import is_fixed
-from threelocks.policy.document import Document, Effect, PrincipalType, Statement
+from threelocks.policy.document import Document, Effect, PrincipalEntry, PrincipalType, Statement
 from threelocks.policy.principal import Named, parse_name
 from threelocks.policy.request import CallerKind
 from threelocks.policy.space import CALLER, Binding, Group, View
@@ -76,23 +76,20 @@ def _beyond(
     """An Allow with those of its principals only who may get more by it than they are plainly permitted."""
     if allow.not_principal:
         return allow
+    home = {about.account, case.contract.owner.account}
+    left = [entry for entry in allow.principals or () if parse_name(entry).account not in home]
     views = [target.resource for target in guarded.targets]
     on = [view.spell(()) for view in views] if all(map(is_fixed, views)) else []
-    inside = {
-        entry for permit in agreed.statements if is_inside(allow, permit, on) for entry in permit.principals or ()
-    }
-    for_services = any(is_inside(allow, permit, on) for permit in services.statements)
-    home = {about.account, case.contract.owner.account}
-    left = tuple(
-        entry
-        for entry in allow.principals or ()
-        if entry not in inside
-        and parse_name(entry).account not in home
-        and not (for_services and entry.type is PrincipalType.SERVICE)
-    )
-    if not left:
-        return None
-    return allow if left == allow.principals else replace(allow, principals=left)
+    for permit in agreed.statements if left else ():
+        if is_inside(allow, permit, on):
+            left = [entry for entry in left if entry not in (permit.principals or ())]
+    if any(map(_names_service, left)) and any(is_inside(allow, permit, on) for permit in services.statements):
+        left = [entry for entry in left if not _names_service(entry)]
+    return replace(allow, principals=tuple(left)) if left else None
+
+
+def _names_service(entry: PrincipalEntry) -> bool:
+    return entry.type is PrincipalType.SERVICE
 
 
 def is_service(caller: CallerClass) -> bool:

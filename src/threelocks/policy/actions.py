@@ -8,6 +8,8 @@ https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-modifying-exter
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from threelocks.policy.pattern import glob, parse_pattern
 
 _BUCKET = """
@@ -69,6 +71,7 @@ _MATCHERS = {
 }
 
 
+@lru_cache(maxsize=8192)
 def carries(action: str, key: str) -> bool:
     """Whether a request for this action can carry this condition key (in lower case). Global keys: always."""
     service = action.partition(":")[0].lower()

@@ -293,7 +293,7 @@ def _among(actions: tuple[str, ...], patterns: tuple[str, ...], negated: bool) -
 
 def _text_literal(group: str, expr: Expr, *, absent: bool = False, optional: bool = False) -> Iterable[Literal]:
     """At most one literal: none for what is always true."""
-    settled = _settled(expr)
+    settled = None if isinstance(expr, Atom) else _settled(expr)
     if settled is None or (optional and settled != absent):
         yield TextLiteral(group, expr, absent)
     elif not settled:

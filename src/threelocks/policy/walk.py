@@ -65,12 +65,15 @@ def _likely(group: Group, expr: Expr, budget: Budget) -> tuple[str, ...] | None:
     for number, shape in enumerate(group.segments):
         other = _other(shape, used) or shape.letters[0]
         matches = [_shortest_match(atom, other) for atom in wanted.get(number, ())]
-        text = max((*matches, shape.shortest(other)), key=len)
-        if not text.isascii() or not shape.holds(text):
-            return None
-        texts.append(text)
+        texts.append(max((*matches, shape.shortest(other)), key=len))
     likely = tuple(texts)
-    return likely if holds_for(expr, likely) else None
+    valid = all(map(_is_valid, group.segments, likely))
+    return likely if valid and holds_for(expr, likely) else None
+
+
+@lru_cache(maxsize=4096)
+def _is_valid(shape: Shape, text: str) -> bool:
+    return text.isascii() and shape.holds(text)
 
 
 def _shortest_match(atom: Atom, other: str) -> str:

@@ -58,6 +58,25 @@ class Gate:
         allowed = all(any(box.holds(point) for box in layer) for layer in self.layers)
         return allowed and not any(box.holds(point) for box in self.denies)
 
+    def passing_at(self, point: Point, actions: frozenset[str]) -> frozenset[str]:
+        """Which of these actions pass in all else that this point says: what one may do, others often may as well."""
+
+        def spoken_of(boxes: Iterable[Box]) -> frozenset[str]:
+            here = (box for box in boxes if all(one.holds(point) for one in box.literals if not _is_action(one)))
+            return frozenset().union(*(_actions_of(box, actions) for box in here))
+
+        allowed = actions.intersection(*map(spoken_of, self.layers))
+        return allowed - spoken_of(self.denies)
+
+
+def _is_action(one: Literal) -> bool:
+    return isinstance(one, ActionLiteral)
+
+
+def _actions_of(box: Box, actions: frozenset[str]) -> frozenset[str]:
+    """Those of some actions that a box is about."""
+    return actions.intersection(*(one.among for one in box.literals if isinstance(one, ActionLiteral)))
+
 
 Must = dict[Dimension, frozenset[Literal]]  # what is asked of each dimension
 Texts = tuple[str, ...] | None  # of a group; None: the group is absent
@@ -77,6 +96,8 @@ class Search:
 
     def escape(self, must: Sequence[Literal], avoid: Sequence[Box]) -> Point | None:
         """A request that meets `must` and lies in no box of `avoid`, or None: there is none."""
+        if not all(box.literals for box in avoid):
+            return None  # one of them holds every request
         by_dimension: Must = {}
         for one in (*must, *self._required((*must, *_literals(avoid)))):
             by_dimension = _with(by_dimension, one)
