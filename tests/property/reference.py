@@ -306,8 +306,10 @@ def forms(kind: str, entry: str, asking: Asking) -> dict[str, Answer]:
         return {"service": True} if asking.kind == "service" and entry == asking.name else {}
     if kind == "AWS" and entry == "*":
         return {"anyone": None if asking.kind == "service" else True}
-    if asking.kind in ("service", "anonymous") or kind == "Federated":
+    if asking.kind in ("service", "anonymous"):
         return {}
+    if kind == "Federated":
+        return {"federated": None} if asking.kind == "role" else {}
     if kind == "CanonicalUser":
         return {"canonical": None}
     if entry in (asking.account, f"arn:aws:iam::{asking.account}:root"):

@@ -71,7 +71,7 @@ class CallerClass:
         return name.account == self.space.account if name.account else name.named in _OPEN
 
 
-_OPEN = (Named.ANYONE, Named.CANONICAL_USER, Named.UNIQUE_ID)
+_OPEN = (Named.ANYONE, Named.CANONICAL_USER, Named.FEDERATED, Named.UNIQUE_ID)
 _OF_NO_ORGANIZATION: dict[str, Binding] = {"aws:principalorgid": ABSENT, "aws:principalorgpaths": ABSENT}
 
 

@@ -343,7 +343,8 @@ def _strengths(statement: Statement, asked: Asked, layer: Layer) -> Iterable[tup
 
 
 def _strength(name: Name, statement: Statement, kind: CallerKind) -> Named:
-    """Users are named as exactly as sessions are, and a unique id is its role or user.
+    """Users are named as exactly as sessions are, and a unique id is its role or user. An identity provider, as far as
+    it names anybody, names sessions.
 
     Anyone with a condition on `aws:PrincipalArn` is as good as the session itself.
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html
@@ -356,4 +357,8 @@ def _strength(name: Name, statement: Statement, kind: CallerKind) -> Named:
     return named
 
 
-_SAME_AS = {Named.UNIQUE_ID: Named.IDENTITY, Named.CANONICAL_USER: Named.ACCOUNT}
+_SAME_AS = {
+    Named.UNIQUE_ID: Named.IDENTITY,
+    Named.CANONICAL_USER: Named.ACCOUNT,
+    Named.FEDERATED: Named.SESSION,
+}

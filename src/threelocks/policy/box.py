@@ -420,6 +420,8 @@ def _named(name: Name, caller: CallerSpace, *, possible: bool, at_endpoint: bool
         return _spelled((caller.name,), name.name) if caller.kind is CallerKind.SERVICE else FALSE
     if caller.kind in (CallerKind.SERVICE, CallerKind.ANONYMOUS):
         return FALSE
+    if name.named is Named.FEDERATED:
+        return maybe if caller.kind is CallerKind.ROLE_SESSION else FALSE
     if name.named is Named.CANONICAL_USER:
         return maybe
     return _covers(name, caller)

@@ -98,6 +98,12 @@ _NO, _MAYBE, _YES = Truth
 def names(name: Name, caller: Caller, *, services: Truth = Truth.MAYBE) -> Truth:
     """Whether an entry covers the caller, the account that a caller belongs to included. `services`: whether `*` covers
     AWS services.
+
+    An identity provider stands for the sessions of roles that were assumed through it. The documentation shows it in
+    the trust policies of roles, and says nowhere what it does in other resource policies; nor does a request tell
+    through whom its role was assumed.
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html#principal-federated-web-identity
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html#principal-saml
     """
     named = name.named
     if named in _IN_AN_ACCOUNT:
@@ -110,6 +116,8 @@ def names(name: Name, caller: Caller, *, services: Truth = Truth.MAYBE) -> Truth
         return _NO
     if named is Named.UNIQUE_ID:
         return Truth.of(bool(caller.unique_id) and caller.unique_id == name.name)
+    if named is Named.FEDERATED:
+        return _MAYBE if caller.kind is CallerKind.ROLE_SESSION else _NO
     # Which account a canonical user id stands for cannot be told from the policy.
     return _MAYBE if named is Named.CANONICAL_USER else _NO
 

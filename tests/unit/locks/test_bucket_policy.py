@@ -425,6 +425,26 @@ def test_a_settled_stranger_is_wide_and_an_unsettled_one_only_unknown() -> None:
     assert f"account {STRANGER}" in {one.principal for one in both if one.kind is Kind.WIDE}
 
 
+PROVIDERS = ["cognito-identity.amazonaws.com", f"arn:aws:iam::{OWNER}:saml-provider/sso"]
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_whom_an_identity_provider_lets_in_is_not_known(provider: str) -> None:
+    """https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html#principal-saml"""
+    judged = verdict(bucket(SHARE_BUCKET, allow("s3:GetObject", OBJECTS, to={"Federated": provider})))
+    assert {one.code for one in judged.findings} == {"bucket.not-fully-checked"}
+    assert {one.principal for one in judged.findings} == {REST_OF_B, OTHERS}
+    assert judged.headline is Headline.UNKNOWN
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_whether_a_deny_of_an_identity_provider_hits_the_role_is_not_known(provider: str) -> None:
+    """https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html#principal-saml"""
+    judged = verdict(bucket(SHARE_BUCKET, deny("s3:GetObject", OBJECTS, to={"Federated": provider})))
+    assert {(one.code, one.actions) for one in judged.findings} == {("bucket.not-fully-checked", ("s3:GetObject",))}
+    assert judged.headline is Headline.UNKNOWN
+
+
 def test_each_class_of_principals_has_its_own_finding_and_witness() -> None:
     reader = "s3:GetObject"
     observation = bucket(

@@ -350,3 +350,22 @@ def test_an_equivalent_rewrite_gives_the_same_findings(rewrite: Callable[[], Obs
     first = findings(key(ROOT, DESCRIBE, allow("kms:Encrypt", "*", to=ROLE)))
     assert {one.code for one in first} == {"key.no-allow", "key.wide-action"}
     assert {one.identity for one in findings(rewrite())} == {one.identity for one in first}
+
+
+PROVIDERS = ["cognito-identity.amazonaws.com", f"arn:aws:iam::{CONSUMER}:saml-provider/sso"]
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_whom_an_identity_provider_lets_use_the_key_is_not_known(provider: str) -> None:
+    """https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html#principal-saml"""
+    found = findings(key(ROOT, SHARE_KEY, allow("kms:Decrypt", "*", to={"Federated": provider})))
+    assert {one.code for one in found} == {"key.not-fully-checked"}
+    assert {one.principal for one in found} == {REST_OF_B, OTHERS}
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_whether_a_deny_of_an_identity_provider_takes_the_key_from_the_role_is_not_known(provider: str) -> None:
+    """https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html#principal-saml"""
+    judged = verdict(key(ROOT, SHARE_KEY, deny("kms:Decrypt", "*", to={"Federated": provider})))
+    assert {(one.code, one.actions) for one in judged.findings} == {("key.not-fully-checked", ("kms:Decrypt",))}
+    assert judged.headline is Headline.UNKNOWN

@@ -50,7 +50,7 @@ FORMS: dict[str, tuple[dict[str, Any], str, str]] = {
     "an empty NotAction": (allow(Action=None, NotAction=[]), NONE, ALL),
     "some keys": (allow(Resource="arn:aws:s3:::b/a*"), PART, PART),
     "a canonical user": (allow(Principal={"CanonicalUser": "x"}), NONE, ALL),
-    "a federated principal": (allow(Principal={"Federated": "x"}), NONE, NONE),
+    "an identity provider": (allow(Principal={"Federated": "x"}), NONE, ALL),
     "a unique id": (allow(Principal={"AWS": "AROAEXAMPLEROLEID0001"}), ALL, ALL),
     "another unique id": (allow(Principal={"AWS": "AROAEXAMPLEROLEID0002"}), NONE, NONE),
     "not the role, whose account is not listed": (allow(Principal=None, NotPrincipal={"AWS": ROLE}), NONE, ALL),

@@ -127,6 +127,8 @@ def test_whatever_else_names_nobody(value: str) -> None:
         assert names(name_of(value), caller) is NO
 
 
+ROLES = ("role", "other session", "other role", "owner's role")
+PROVIDERS = ("cognito-identity.amazonaws.com", f"arn:aws:iam::{OWNER}:saml-provider/sso", "*")
 CALLERS = {
     "role": role(),
     "other session": role(session="manual"),
@@ -153,7 +155,7 @@ CALLERS = {
         (("AWS", STRANGER), {}),
         (("Service", "logging.s3.amazonaws.com"), {"service": YES}),
         (("Service", "s3.amazonaws.com"), {}),
-        (("Federated", "cognito-identity.amazonaws.com"), {}),
+        *((("Federated", provider), dict.fromkeys(ROLES, MAYBE)) for provider in PROVIDERS),
         (("CanonicalUser", "79a5"), {name: MAYBE for name in CALLERS if name not in ("service", "anonymous")}),
     ],
 )
@@ -187,6 +189,8 @@ def test_an_unknown_unique_id_is_nobodys() -> None:
         ({"Service": "logging.s3.amazonaws.com"}, "service", NO, NO),
         ({"Service": "logging.s3.amazonaws.com"}, "anonymous", YES, YES),
         ({"CanonicalUser": "79a5"}, "role", MAYBE, MAYBE),
+        ({"Federated": "cognito-identity.amazonaws.com"}, "role", MAYBE, MAYBE),
+        ({"Federated": "cognito-identity.amazonaws.com"}, "user", YES, YES),
     ],
 )
 def test_notprincipal_is_about_who_is_not_listed(listed: Any, who: str, allowed: Truth, denied: Truth) -> None:

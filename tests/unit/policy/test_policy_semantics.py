@@ -165,10 +165,25 @@ def test_09_at_an_endpoint_an_account_is_its_root_user_only() -> None:
     assert says(allow(Principal=to(ROLE_ARN)), layer=at) is MAYBE  # what a role means there is not documented
 
 
-@pytest.mark.parametrize("principal", [{"Federated": "*"}, {"Service": "s3.amazonaws.com"}, {"Service": "*"}])
-def test_10_federated_and_service_principals_are_no_role(principal: dict[str, str]) -> None:
+@pytest.mark.parametrize("principal", [{"Service": "s3.amazonaws.com"}, {"Service": "*"}])
+def test_10_a_service_principal_is_no_role(principal: dict[str, str]) -> None:
     """https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html"""
     assert says(allow(Principal=principal)) is NO
+
+
+@pytest.mark.parametrize("provider", ["cognito-identity.amazonaws.com", f"arn:aws:iam::{OWNER}:saml-provider/sso"])
+def test_10_an_identity_provider_may_be_any_session_of_a_role_and_nobody_else(provider: str) -> None:
+    """https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html#principal-saml
+
+    It is documented for the trust policies of roles, where it allows or denies sessions by their identity provider.
+    """
+    for statement in (allow(Principal={"Federated": provider}), deny(Principal={"Federated": provider})):
+        asked = [says(statement, ask(caller)) for caller in (role(), role(OWNER), user(), root(), service(), ANONYMOUS)]
+        assert asked == [MAYBE, MAYBE, NO, NO, NO, NO]
+    by_provider = (document(allow(Principal={"Federated": provider})),)
+    assert across(resource=by_provider).outcome is UNKNOWN
+    inside = Policies(identity=(), resource=by_provider)
+    assert authorize(ask(role(OWNER)), inside).outcome is UNKNOWN
 
 
 # --- layers -----------------------------------------------------------------------------------------------------------
