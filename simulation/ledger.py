@@ -226,12 +226,15 @@ class _Kms(_Answers):
         return {"Grants": [], "Truncated": False}
 
 
+_TRUST = '{"Version": "2012-10-17", "Statement": []}'
+
+
 class _Iam(_Answers):
     def get_role(self, *, RoleName: str) -> Any:  # noqa: N803
         if RoleName not in self.ledger.roles:
             raise refused("NoSuchEntity", "GetRole")
         arn = f"arn:aws:iam::{self.ledger.account}:role/{RoleName}"
-        return {"Role": {"Arn": arn, "RoleId": "AROAEXAMPLE123456789", "AssumeRolePolicyDocument": "{}"}}
+        return {"Role": {"Arn": arn, "RoleId": "AROAEXAMPLE123456789", "AssumeRolePolicyDocument": _TRUST}}
 
     def list_role_policies(self, **_: Any) -> Any:
         return {"PolicyNames": ["read"], "IsTruncated": False}

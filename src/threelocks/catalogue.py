@@ -17,6 +17,7 @@ class Entry:
     """One code. `means` may use {role}, {bucket}, {key}, {actions} and {principal}."""
 
     means: str
+    names_stay: bool = False  # whom it is about is the holder's own affair
     detail_crosses: bool = False  # the finding's own detail is made from AWS's state, not from a policy's text
 
 
@@ -34,6 +35,9 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "identity.conditional": Entry("the policies of {role} allow {actions} only under some conditions"),
     "identity.sessions-revoked": Entry("sessions of {role} that began before a set time were revoked"),
+    "identity.trust-changed": Entry(
+        "who may assume {role} is not as agreed, or is nobody to hang a share on", names_stay=True
+    ),
     "identity.wide-resource": Entry("the policies of {role} reach further than the agreed bucket and key"),
     "identity.wide-action": Entry("the policies of {role} allow more actions than agreed: {actions}"),
     "identity.unread": Entry(f"the identity policy {_UNREAD}"),
@@ -160,6 +164,7 @@ TOLD_BY: dict[str, frozenset[tuple[str, str]]] = {
     "identity.role-recreated": _ROLE,
     "identity.conditional": _ROLE_POLICIES | _ROLE_TAGS,
     "identity.sessions-revoked": _ROLE_POLICIES,
+    "identity.trust-changed": _ROLE | _of("iam", "UpdateAssumeRolePolicy"),
     "identity.wide-resource": _ROLE_POLICIES,
     "identity.wide-action": _ROLE_POLICIES,
     "identity.unread": _ROLE_POLICIES | _BOUNDARY,

@@ -73,6 +73,7 @@ RoleArn = Annotated[str, AfterValidator(spelling.role_arn)]
 KeyArn = Annotated[str, AfterValidator(spelling.key_arn)]
 Prefix = Annotated[str, AfterValidator(spelling.prefix)]
 Principal = Annotated[str, AfterValidator(spelling.principal)]
+Trusted = Annotated[str, AfterValidator(spelling.trusted)]
 ActionPattern = Annotated[
     str,
     AfterValidator(
@@ -201,6 +202,7 @@ class Contract(Frozen):
     contexts: tuple[Context, ...] = ()  # empty: any environment
     premises: Premises = Premises()
     also_allowed: tuple[AlsoAllowed, ...] = ()
+    trusted_by: Annotated[tuple[Trusted, ...], Field(min_length=1)] | None = None  # None: whoever was trusted first
     suspended: Suspended | None = None
     waivers: tuple[Waived, ...] = ()
 
@@ -250,8 +252,10 @@ class Contract(Frozen):
 
     def terms(self) -> str:
         """Canonical JSON of what both sides agree on: sorted keys, no blanks, order of lists without meaning."""
-        agreed = self.model_dump(mode="json", exclude=OF_ONE_ACCOUNT)
-        for unordered in ("prefixes", "actions", "session_names"):
+        # What is left out was never said: contracts from before there was such a field keep their digest.
+        unsaid = {"trusted_by"} if self.trusted_by is None else set()
+        agreed = self.model_dump(mode="json", exclude=OF_ONE_ACCOUNT | unsaid)
+        for unordered in {"prefixes", "actions", "session_names", "trusted_by"} - unsaid:
             agreed[unordered] = sorted(agreed[unordered])
         for context in agreed["contexts"]:
             _leave_out_unsaid(context)
@@ -388,6 +392,10 @@ def _session_names(contract: Contract) -> Found:
     yield from _twice("session_names", contract.session_names)
 
 
+def _trusted_by(contract: Contract) -> Found:
+    yield from _twice("trusted_by", contract.trusted_by or ())
+
+
 def _contexts(contract: Contract) -> Found:
     yield from _twice("contexts", tuple(context.name for context in contract.contexts))
     for index, context in enumerate(contract.contexts):
@@ -455,6 +463,7 @@ _CHECKS: tuple[tuple[Callable[[Contract], Found], frozenset[str]], ...] = (
     (_prefixes, frozenset({"prefixes"})),
     (_actions, frozenset({"actions"})),
     (_session_names, frozenset({"session_names"})),
+    (_trusted_by, frozenset({"trusted_by"})),
     (_contexts, frozenset({"contexts"})),
     (_premises, frozenset({"premises"})),
     (_also_allowed, frozenset({"also_allowed"})),

@@ -5,11 +5,11 @@ Pure: (before, news, time) -> after. `watch` writes the result under a version c
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from threelocks import remind, silence
+from threelocks import pins, remind, silence
 from threelocks.contract import Contract
 from threelocks.finding import (
     THE_THREE_LOCKS,
@@ -120,7 +120,26 @@ def facts(contract: Contract, state: State | None) -> dict[str, str]:
         for received in reports
         if received.report.verdict.digest == contract.digest
         for name, value in received.report.verdict.facts
+        if may_state(contract, received.account, name)
     }
+
+
+def may_state(contract: Contract, account: str, name: str) -> bool:
+    """Whether a party's word counts for this fact: of each lock, only its holder's; and of what we saw first, only
+    our own."""
+    lock = _STATED_BY.get(name)
+    return not name.startswith(pins.PREFIX) and (lock is None or holders(contract)[lock] == account)
+
+
+_STATED_BY = {
+    "role_id": Lock.IDENTITY_POLICY,
+    "has_boundary": Lock.IDENTITY_POLICY,
+    "bucket_region": Lock.BUCKET_POLICY,
+    "bucket_keys": Lock.BUCKET_POLICY,
+    "bucket_policy_role_id": Lock.BUCKET_POLICY,
+    "key_policy_role_id": Lock.KEY_POLICY,
+}
+_OF_THE_ROLE = frozenset({"role_id", "bucket_policy_role_id", "key_policy_role_id"})
 
 
 def believed(contract: Contract, state: State) -> tuple[Received, ...]:
@@ -525,8 +544,21 @@ def accept(contract: Contract, state: State, report: Report, moment: Moment) -> 
     others = tuple(received for received in state.reports if received.account != sender)
     # However large a report the sender's bus let through, ours is one item of a table.
     after = replace(state, reports=(*others, Received(sender, trimmed(report), moment.now)))
+    if _judged_otherwise(state, facts(contract, state), facts(contract, after)):
+        # As good as a change that we heard of: our own verdict rests on what is no longer so.
+        after = replace(after, again=max(moment.now, after.again or moment.now))
     cause = report.cause or Cause(kind="report", at=moment.now, account=sender)
     return _dated(contract, state, fill(contract, _listened(contract, after, moment), cause, moment), moment)
+
+
+def _judged_otherwise(state: State, before: Mapping[str, str], after: Mapping[str, str]) -> bool:
+    """Whether a fact that our verdict rests on is another one now, or one that it waits for has come. Who the role is
+    comes from the consumer alone, and what names it follows from that, so two watchdogs cannot keep each other looking.
+    """
+    waits = any(finding.code == "identity.role-recreated" for finding in state.own.findings) if state.own else False
+    return any(
+        before.get(name, "" if waits else value) != value for name, value in after.items() if name in _OF_THE_ROLE
+    )
 
 
 def may_answer(state: State, sender: str, now: datetime, times: Times) -> bool:

@@ -51,7 +51,7 @@ def judge(
         as_of=observation.began,
         locks=tuple(_state(lock, findings, observation) for lock in held),
         findings=tuple(_in_order(findings)),
-        facts=tuple(sorted(_facts(observation).items())),
+        facts=tuple(sorted({**_facts(observation), **_named(case, held, findings)}.items())),
         remarks=not_watched(case),
     )
 
@@ -64,6 +64,22 @@ def _state(lock: Lock, findings: list[Finding], observation: Observation) -> Loc
 def _in_order(findings: list[Finding]) -> list[Finding]:
     """By identity, each once, so that equal situations give equal verdicts."""
     return [finding for _, finding in sorted({finding.identity: finding for finding in findings}.items())]
+
+
+_RESOURCE_POLICIES = {Lock.BUCKET_POLICY: "bucket_policy_role_id", Lock.KEY_POLICY: "key_policy_role_id"}
+_NOT_NAMED = (".dangling-principal", ".no-allow", ".unread", ".not-fully-checked")
+
+
+def _named(case: Case, held: list[Lock], findings: list[Finding]) -> dict[str, str]:
+    """Which role the bucket policy and the key policy were seen to let in: the one of today, by its unique id. A policy
+    that was put before a role was made again shows the id of the old one, and lets nobody in.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html
+    """
+    role_id = case.facts.get("role_id", "")
+    shut = {finding.lock for finding in findings if finding.code.endswith(_NOT_NAMED)}
+    of_today = (name for lock, name in _RESOURCE_POLICIES.items() if role_id and lock in held and lock not in shut)
+    return dict.fromkeys(of_today, role_id)
 
 
 def _facts(observation: Observation) -> dict[str, str]:

@@ -61,6 +61,8 @@ EXAMPLES: Mapping[str, str] = {
     "actions[]": "s3:GetObject",
     "session_names": "[nightly-load]",
     "session_names[]": "nightly-load",
+    "trusted_by": "[glue.amazonaws.com]",
+    "trusted_by[]": "glue.amazonaws.com",
     "contexts": "[{name: through-endpoint, keys: {aws:SourceVpce: [vpce-0123456789abcdef0]}}]",
     "contexts[]": "{name: through-endpoint, keys: {aws:SourceVpce: [vpce-0123456789abcdef0]}}",
     "contexts[].name": "through-endpoint",

@@ -250,6 +250,8 @@ def _masked_finding(contract: Contract, finding: Finding) -> Finding:
             resource=_own_resource(contract, finding),
             principal=_masked_principal(contract, finding.principal),
         )
+    if entry and entry.names_stay:
+        finding = replace(finding, principal=contract.role)
     if finding.kind is Kind.UNREAD:
         # What could not be read or decided may be the name of a policy.
         finding = replace(finding, actions=tuple(name for name in finding.actions if _ACTION.fullmatch(name)))

@@ -44,6 +44,24 @@ def shaped(pattern: str, what: str, instead: str) -> Spelling:
     return check
 
 
+_PROVIDER = re.compile(
+    r"arn:aws(-[a-z]+)*:iam::[0-9]{12}:(saml|oidc)-provider/[\x21-\x29\x2b-\x3e\x40-\x7e]+", re.ASCII
+)
+_WEB_IDENTITY = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")
+
+
+def trusted(text: str) -> str:
+    """A principal that the role may trust, of its trust policy.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html
+    """
+    if text == "*" or ":user/" in text:
+        raise ValueError(f"{shown(text)} is nobody to hang a share on; write roles, accounts, services or providers")
+    if not (_PROVIDER.fullmatch(text) or _WEB_IDENTITY.fullmatch(text)):
+        principal(text)
+    return text
+
+
 def words(text: str) -> str:
     """Text for people, which ends up in mails: something to see, on one line, and no control characters."""
     if not text.strip():

@@ -126,6 +126,7 @@ class State:
     unheard: tuple[tuple[str, int], ...] = ()  # party -> stamp of our first report that it has not acknowledged
     silences: tuple[Silence, ...] = ()
     at: datetime | None = None  # of the last check or report: what has ended by then has ended
+    pinned: tuple[tuple[str, str], ...] = ()  # what was seen first, by name: see `pins`
     answered: tuple[tuple[str, datetime], ...] = ()  # party -> when its last request for a report was taken up
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, fields, is_dataclass, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from threelocks import incident, lookup
+from threelocks import incident, lookup, pins
 from threelocks.alert import AT_ONCE, Mail, Told, compose, likeness, short_mail, together
 from threelocks.contract import Contract, Party
 from threelocks.finding import Cause, Change, Finding, Share, Verdict
@@ -460,11 +460,12 @@ class Watch:
             before = incident.begin(contract, account, stored)
             if first_try and covered(before, cause, contract.digest, self.desk.now(), self.desk.times):
                 return incident.merge(contract, before)
-            verdict, observation = self._look(contract, before, last_try=last_try)
+            verdict, observation = self._look(contract, before, cause, last_try=last_try)
             documents = self._changed(contract, before, verdict, observation)
             changes = tuple(one.change for one in documents if one.change)
             after = self._after(contract, before, verdict, cause, changes)
-            after = replace(after, kept=_with_digests(before.kept, documents))
+            pinned = pins.pinned(contract, before, cause, verdict, observation)
+            after = replace(after, kept=_with_digests(before.kept, documents), pinned=pinned)
             always = cause.kind in ALWAYS_REPORT
             after, report = incident.report_due(contract, after, always=always, now=self.desk.now())
             fresh = before.own is None or before.own.digest != contract.digest or cause.kind == "sweep"
@@ -511,12 +512,12 @@ class Watch:
         others = [change for changes in found[1:] for change in changes]
         return lookup.told(cause, found[0], others, lookup.outcome(records for _, records in answers))
 
-    def _look(self, contract: Contract, before: State, *, last_try: bool) -> tuple[Verdict, Observation]:
+    def _look(self, contract: Contract, before: State, cause: Cause, *, last_try: bool) -> tuple[Verdict, Observation]:
         """The verdict on live policies; a new finding only when two observations in a row show it."""
         same_terms = before.own is not None and before.own.digest == contract.digest
         known = incident.identities(before.own.findings if before.own and same_terms else ())
         neighbours = self._neighbours(contract)
-        reported = incident.facts(contract, before)
+        reported = {**incident.facts(contract, before), **pins.known(contract, before, cause)}
 
         def look() -> tuple[Verdict, Observation]:
             observation = self._observe(contract, before)

@@ -17,7 +17,7 @@ WAITING = {
     for name in """
         CreateAccessPoint DeleteAccessPoint PutAccessPointPolicy DeleteAccessPointPolicy
     """.split()
-} | {("iam.amazonaws.com", "UpdateAssumeRolePolicy")}
+}
 
 
 def test_the_page_is_what_make_catalogue_writes() -> None:

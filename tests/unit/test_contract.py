@@ -121,6 +121,10 @@ FIELDS: list[tuple[str, dict[str, Any], str, str, str]] = [
      "none of those", "write one of s3:Get"),
     ("`on`, which YAML reads as true", raw(premises={"bucket_keys": True}), "premises.bucket_keys",
      "is true", "quotes"),
+    ("a user that is trusted", raw(trusted_by=[f"arn:aws:iam::{CONSUMER}:user/alice"]), "trusted_by[0]",
+     "nobody to hang a share on", "write roles"),
+    ("anyone who is trusted", raw(trusted_by=["*"]), "trusted_by[0]", "nobody to hang a share on", "write roles"),
+    ("nobody who is trusted", raw(trusted_by=[]), "trusted_by", "is empty", "glue.amazonaws.com"),
     ("a session name with a blank", raw(session_names=["two words"]), "session_names[0]", "session name", "2 to 64"),
     ("an organization that is none", raw(premises={"owner_organization": "acme"}), "premises.owner_organization",
      "`acme` is not an organization id", "o-a1b2c3d4e5"),
@@ -196,6 +200,7 @@ BETWEEN: list[tuple[str, dict[str, Any], str, str]] = [
     ("Decrypt without GetObject", raw(actions=["s3:ListBucket", "kms:Decrypt"]), "actions", "add s3:GetObject"),
     ("GetObject without Decrypt", raw(actions=["s3:GetObject"]), "actions", "add kms:Decrypt"),
     ("nothing of the bucket", raw(actions=["kms:DescribeKey"]), "actions", "nothing of the bucket"),
+    ("a principal trusted twice", raw(trusted_by=["glue.amazonaws.com"] * 2), "trusted_by", "more than once"),
     ("a session name twice", raw(session_names=["aa", "aa"]), "session_names", "more than once"),
     ("a context that fixes nothing", raw(contexts=[{"name": "any"}]), "contexts[0]", "fixes nothing; write keys"),
     ("an endpoint said twice", raw(contexts=[{"name": "vpc", "endpoints": {"s3": "vpce-12345678"}, "keys": {
@@ -306,6 +311,7 @@ def plainly_different() -> list[dict[str, Any]]:
         raw(prefixes=["sales/"]),
         raw(actions=["s3:ListBucket"]),
         raw(session_names=["nightly"]),
+        raw(trusted_by=["glue.amazonaws.com"]),
         raw(premises={"bucket_keys": "on"}),
         raw(owner=party(OWNER, home_region="eu-west-2")),
     ]

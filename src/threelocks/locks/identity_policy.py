@@ -16,8 +16,9 @@ from threelocks.locks.case import About, Case, Parsed, parse, premise, unread
 from threelocks.locks.findings import open_findings
 from threelocks.locks.inside import is_inside
 from threelocks.locks.narrow import Excess, Universe, escapes_of, not_searched, unknown_actions, wide_findings
-from threelocks.locks.remedy import mend_identity
+from threelocks.locks.remedy import bucket_policy_commands, key_policy_commands, mend_identity
 from threelocks.locks.terms import CALLER_GROUP, at_present, keys_in_play, not_by_a_service, organization, reader
+from threelocks.locks.trust import judge_trust
 from threelocks.observation import Absent, Found, NamedPolicy, RoleObservation, Source, Unreadable
 from threelocks.policy.actions import BUCKET_ACTIONS, KEY_ACTIONS, OBJECT_ACTIONS
 from threelocks.policy.authorize import Layer, Policies
@@ -39,6 +40,7 @@ def judge_identity(case: Case, role: RoleObservation) -> list[Finding]:
     if isinstance(role.role, Found):
         findings += _recreated(about, case, role.role.value.unique_id)
         findings += _tags(about, case, dict(role.role.value.tags))
+        findings += judge_trust(about, case, role.role.value)
     if not complete:
         return findings
     identity = parse(about, identity_policies(role))
@@ -243,15 +245,20 @@ def _recreated(about: About, case: Case, unique_id: str) -> Iterable[Finding]:
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html
     """
     pinned = case.facts.get("pinned_role_id", "")
-    if pinned and pinned != unique_id:
-        contract = case.contract
-        remedy = Remedy(
-            contract.owner.account,
-            f"Put the bucket policy and the key policy again with {contract.role}: what they name now is the role that "
-            "was deleted.",
-        )
-        detail = f"the role is not the one that was agreed: its unique id is {unique_id}, not {pinned}"
-        yield about.finding("identity.role-recreated", Kind.SHUT, contract.role, contract.actions, detail, remedy)
+    named = {case.facts.get("bucket_policy_role_id"), case.facts.get("key_policy_role_id")}
+    if not pinned or pinned == unique_id or named == {unique_id}:
+        return
+    contract = case.contract
+    remedy = Remedy(
+        contract.owner.account,
+        f"Put the bucket policy and the key policy again with {contract.role}: what they name now is the role that "
+        "was deleted. The finding ends when their holders have reported that they name the new role, or when the "
+        "contract is applied again in the role's account.",
+        None,
+        (*bucket_policy_commands(contract), *key_policy_commands(contract)),
+    )
+    detail = f"the role was deleted and made again: its unique id is {unique_id}, and was {pinned}"
+    yield about.finding("identity.role-recreated", Kind.SHUT, contract.role, contract.actions, detail, remedy)
 
 
 def _tags(about: About, case: Case, tags: dict[str, str]) -> Iterable[Finding]:

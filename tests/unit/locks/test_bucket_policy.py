@@ -21,6 +21,7 @@ from tests.unit.locks.scene import (
     READ,
     RESTRICTED,
     ROLE,
+    ROLE_ID,
     SHARE_BUCKET,
     STRANGER,
     TLS_ONLY,
@@ -63,7 +64,11 @@ def test_an_agreed_bucket_is_intact() -> None:
     judged = verdict(bucket())
     assert (judged.findings, judged.headline) == ((), Headline.INTACT)
     assert [(state.lock, state.account, state.kinds) for state in judged.locks] == [(Lock.BUCKET_POLICY, OWNER, ())]
-    assert judged.facts == (("bucket_keys", "off"), ("bucket_region", "eu-west-1"))
+    assert judged.facts == (
+        ("bucket_keys", "off"),
+        ("bucket_policy_role_id", ROLE_ID),
+        ("bucket_region", "eu-west-1"),
+    )
 
 
 # --- what people write, and what is no drift --------------------------------------------------------------------------

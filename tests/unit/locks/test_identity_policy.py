@@ -185,7 +185,7 @@ ROWS = (
         "identity.unread", Kind.UNREAD, ("inline policy `read-curated`",), principal="the watchdog"),
     Row("a boundary that is no policy", consumer(boundary=Found(NamedPolicy("ceiling", '{"Statement": 1}'))),
         "identity.unread", Kind.UNREAD, ("permissions boundary `ceiling`",), principal="the watchdog"),
-    Row("a boundary without a text", consumer(role=Found(Role(ROLE, ROLE_ID, "{}", boundary_arn="arn:gone"))),
+    Row("a boundary without a text", consumer(role=Found(Role(ROLE, ROLE_ID, document(), boundary_arn="arn:gone"))),
         "identity.unread", Kind.UNREAD, ("iam:GetPolicy",), principal="the watchdog"),
 )  # fmt: skip
 
