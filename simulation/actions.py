@@ -105,6 +105,7 @@ _RESOURCES: dict[str, Callable[[Mapping[str, Any], Place], str]] = {
     "dynamodb": _table,
     "ec2": lambda _params, _place: "*",
     "events": _rule,
+    "organizations": lambda _params, _place: "*",
     "sqs": _queue,
     "kms": _key,
     "iam": _of_iam,

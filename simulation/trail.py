@@ -283,6 +283,12 @@ def _iam(call: Call) -> Entry:
     )
 
 
+def _organization(call: Call) -> Entry:
+    return Entry(
+        event_name=call.operation, request=_camels(call.params) or None, host="organizations.us-east-1.amazonaws.com"
+    )
+
+
 def _ec2(call: Call) -> Entry:
     """EC2 wraps what it was sent. How exactly, of these calls, no public record shows; events.py takes any form."""
     sent = {name: _listed(value) for name, value in call.params.items()}
@@ -305,6 +311,7 @@ _SERVICES: dict[str, tuple[str, str, Callable[[Call], Entry]]] = {
     "kms": ("kms.amazonaws.com", "", _kms),
     "iam": ("iam.amazonaws.com", GLOBAL_REGION, _iam),
     "ec2": ("ec2.amazonaws.com", "", _ec2),
+    "organizations": ("organizations.amazonaws.com", GLOBAL_REGION, _organization),
 }
 
 

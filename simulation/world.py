@@ -180,9 +180,10 @@ def _next_hour(now: datetime) -> datetime:
     return now.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
 
 
-def people_of(contract: Contract) -> tuple[Actor, Actor]:
-    """The administrators of owner and consumer."""
+def people_of(contract: Contract) -> tuple[Actor, ...]:
+    """The administrators of each party."""
     owner, consumer = contract.owner.account, contract.consumer.account
+    others = (party.account for party in contract.parties if party.account not in (owner, consumer))
     return (
         Actor(
             owner,
@@ -197,6 +198,12 @@ def people_of(contract: Contract) -> tuple[Actor, Actor]:
             "bora@example.com",
             "203.0.113.40",
             "AROAEXAMPLEBIADMIN222",
+        ),
+        *(
+            Actor(
+                each, f"arn:aws:iam::{each}:role/CloudAdmin", "cleo@example.com", "192.0.2.60", "AROAEXAMPLECLOUD44444"
+            )
+            for each in others
         ),
     )
 

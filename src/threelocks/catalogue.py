@@ -154,6 +154,13 @@ _KEY_STATE = _of(
 )
 _GRANTS = _of("kms", "CreateGrant RetireGrant RevokeGrant")
 _ENDPOINT = _of("ec2", "CreateVpcEndpoint ModifyVpcEndpoint DeleteVpcEndpoints")
+_ORGANIZATION_POLICIES = _of(
+    "organizations",
+    "AttachPolicy DetachPolicy UpdatePolicy DeletePolicy EnablePolicyType DisablePolicyType MoveAccount",
+)
+_ORGANIZATION_MEMBERS = _of(
+    "organizations", "MoveAccount AcceptHandshake LeaveOrganization RemoveAccountFromOrganization"
+)
 _NONE: frozenset[tuple[str, str]] = frozenset()  # a sweep, a report or its absence tells of it
 
 TOLD_BY: dict[str, frozenset[tuple[str, str]]] = {
@@ -199,13 +206,13 @@ TOLD_BY: dict[str, frozenset[tuple[str, str]]] = {
     "key.unread": _KEY_POLICY,
     "key.not-fully-checked": _KEY_POLICY | _GRANTS,
     "key.by-grant-only": _KEY_POLICY | _GRANTS,
-    "ceiling.scp": _NONE,
-    "ceiling.rcp": _NONE,
+    "ceiling.scp": _ORGANIZATION_POLICIES,
+    "ceiling.rcp": _ORGANIZATION_POLICIES,
     "ceiling.vpc-endpoint": _ENDPOINT,
     "ceiling.session-policy": _NONE,
-    "ceiling.unread": _ENDPOINT,
-    "ceiling.not-fully-checked": _ENDPOINT,
-    "premise.false": _ENCRYPTION | _BUCKET | _ROLE_TAGS | _ENDPOINT,
+    "ceiling.unread": _ENDPOINT | _ORGANIZATION_POLICIES | _ORGANIZATION_MEMBERS,
+    "ceiling.not-fully-checked": _ENDPOINT | _ORGANIZATION_POLICIES,
+    "premise.false": _ENCRYPTION | _BUCKET | _ROLE_TAGS | _ENDPOINT | _ORGANIZATION_MEMBERS,
     "watchdog.rule-off": _NONE,
     "watchdog.region-unwatched": _NONE,
     "watchdog.relay-failing": _NONE,

@@ -154,6 +154,17 @@ class Premises(Frozen):
     principal_tags: dict[Words, Value] = Field(default_factory=dict)  # of the role
 
 
+class Organizations(Frozen):
+    """Who reads the policies of the organization above a party's account, and judges them: its management account, or a
+    delegated administrator. Service control policies stand above the consumer's principals, resource control policies
+    above the owner's bucket and the holder's key.
+    """
+
+    consumer: Party | None = None
+    owner: Party | None = None
+    key_holder: Party | None = None  # only when the key belongs to a third account
+
+
 class AlsoAllowed(Frozen):
     """Another reader that the bucket or key legitimately has. Permanent, and therefore with a reason.
 
@@ -201,6 +212,7 @@ class Contract(Frozen):
     session_names: tuple[SessionName, ...] = ()  # empty: any session name
     contexts: tuple[Context, ...] = ()  # empty: any environment
     premises: Premises = Premises()
+    organizations: Organizations = Organizations()
     also_allowed: tuple[AlsoAllowed, ...] = ()
     trusted_by: Annotated[tuple[Trusted, ...], Field(min_length=1)] | None = None  # None: whoever was trusted first
     suspended: Suspended | None = None
@@ -231,9 +243,23 @@ class Contract(Frozen):
 
     @property
     def parties(self) -> tuple[Party, ...]:
-        """Owner, consumer and, where the key is held by a third account, its holder."""
-        third = (self.key_holder,) if self.key_holder else ()
-        return (self.owner, self.consumer, *third)
+        """Owner, consumer, the key's holder where that is a third account, and who reads their organizations' policies;
+        each account once."""
+        above = self.organizations
+        named = (self.owner, self.consumer, self.key_holder, above.consumer, above.owner, above.key_holder)
+        return tuple({party.account: party for party in reversed(named) if party}.values())[::-1]
+
+    def reads_organization(self, account: str) -> bool:
+        """Whether that account is one to read the policies of an organization."""
+        return any(party is not None and party.account == account for _, party in self.organizations)
+
+    def states_organization(self, account: str) -> bool:
+        """Whether the premises say which organization that account is in."""
+        premises = self.premises
+        return bool(
+            (account == self.consumer.account and premises.consumer_organization)
+            or (account == self.owner.account and premises.owner_organization)
+        )
 
     def party(self, account: str) -> Party | None:
         """The party of that account id, if it has a part in this contract."""
@@ -260,6 +286,9 @@ class Contract(Frozen):
         for context in agreed["contexts"]:
             _leave_out_unsaid(context)
             context["keys"] = {key: values and sorted(values) for key, values in context["keys"].items()}
+        agreed["organizations"] = {whose: party for whose, party in agreed["organizations"].items() if party}
+        if not agreed["organizations"]:
+            del agreed["organizations"]
         agreed["contexts"] = sorted(agreed["contexts"], key=lambda context: str(context["name"]))
         return json.dumps(agreed, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
@@ -364,6 +393,21 @@ def _key_holder(contract: Contract) -> Found:
         yield Problem("key_holder.account", f'is not the account in the key\'s ARN; write "{account}"')
 
 
+def _organizations(contract: Contract) -> Found:
+    if contract.organizations.key_holder and not contract.key_holder:
+        yield Problem(
+            "organizations.key_holder", "the key belongs to the owner; leave it out, or name organizations.owner"
+        )
+    known = {party.account: party for party in (contract.owner, contract.consumer, contract.key_holder) if party}
+    for whose, party in contract.organizations:
+        if party and known.setdefault(party.account, party) != party:
+            yield Problem(
+                f"organizations.{whose}",
+                f"the account `{party.account}` has another name or home_region elsewhere in the contract; write the "
+                "same",
+            )
+
+
 def _prefixes(contract: Contract) -> Found:
     yield from _overlaps("prefixes", contract.prefixes)
 
@@ -460,6 +504,7 @@ _CHECKS: tuple[tuple[Callable[[Contract], Found], frozenset[str]], ...] = (
     (_partitions, frozenset({"role", "bucket"})),
     (_key_region, frozenset({"key", "bucket"})),
     (_key_holder, frozenset({"key", "owner", "consumer", "key_holder"})),
+    (_organizations, frozenset({"organizations", "owner", "consumer", "key_holder"})),
     (_prefixes, frozenset({"prefixes"})),
     (_actions, frozenset({"actions"})),
     (_session_names, frozenset({"session_names"})),

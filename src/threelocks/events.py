@@ -5,7 +5,7 @@ So a record from which no resource can be told still means something, namely "lo
 
 How resources are spelled, here and in the table: a bucket `arn:<partition>:s3:::<bucket>`; a key by its ARN; a role
 `role/<RoleName>` (IAM's events carry no path); a managed policy by its ARN; a VPC endpoint by its id; `account` for
-what holds for every bucket of the account.
+what holds for every bucket of the account; `organization` for what may stand above any account of it.
 
 https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-record-contents.html
 https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-events-structure.html
@@ -27,6 +27,7 @@ from threelocks.policy.arn import partition_of
 from threelocks.tool import tool_of
 
 ACCOUNT = "account"
+ORGANIZATION = "organization"
 
 API_CALL = "AWS API Call via CloudTrail"
 SERVICE_EVENT = "AWS Service Event via CloudTrail"
@@ -132,6 +133,12 @@ def _whole_account(_: Record) -> tuple[str, ...]:
     return (ACCOUNT,)
 
 
+def _organization(_: Record) -> tuple[str, ...]:
+    """A policy's id does not tell whom it is above: such calls are rare, and every contract is looked at whose
+    organization is read here."""
+    return (ORGANIZATION,)
+
+
 def _key(record: Record) -> tuple[str, ...]:
     """`resources[]` has the key's ARN; `keyId` is whatever the caller typed: ARN, id or alias."""
     listed = _unique(arn for arn in record.arns() if _KEY.fullmatch(arn))
@@ -210,6 +217,12 @@ _FINDERS: dict[str, dict[Find, str]] = {
             CreateRole DeleteRole TagRole UntagRole
         """,
         _policy: "CreatePolicyVersion SetDefaultPolicyVersion DeletePolicyVersion DeletePolicy",
+    },
+    "organizations.amazonaws.com": {
+        _organization: """
+            AttachPolicy DetachPolicy UpdatePolicy DeletePolicy EnablePolicyType DisablePolicyType
+            MoveAccount AcceptHandshake LeaveOrganization RemoveAccountFromOrganization
+        """,
     },
     "ec2.amazonaws.com": {
         _endpoint: "CreateVpcEndpoint ModifyVpcEndpoint DeleteVpcEndpoints",

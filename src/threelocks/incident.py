@@ -155,9 +155,10 @@ def believed(contract: Contract, state: State) -> tuple[Received, ...]:
 def merge(contract: Contract, state: State) -> Share:
     """The share as this account sees it: its own verdict, and what the other parties last reported.
 
-    Locks come in the order identity, bucket, key. A party that has fallen silent is awaited again: what it last said
-    still stands, but nobody knows whether it holds. A report under other terms than ours still shows its findings,
-    since a lock that is shut under either contract is worth knowing, beside a finding that the contracts differ.
+    Locks come in the order identity, bucket, key, and then the ceilings that parties see. A party that has fallen
+    silent is awaited again: what it last said still stands, but nobody knows whether it holds. A report under other
+    terms than ours still shows its findings, since a lock that is shut under either contract is worth knowing, beside
+    a finding that the contracts differ.
 
     What a holder waives is listed and does not count, until its end; whether that has come is judged as of the last
     check or report, so a share does not change by being looked at.
@@ -172,6 +173,8 @@ def merge(contract: Contract, state: State) -> Share:
         for lock in verdict.counted(at).locks
         if holding.get(lock.lock) == verdict.account
     }
+    # Whose ceilings: several parties may see some.
+    above = [lock for verdict, at in dated for lock in verdict.counted(at).locks if lock.lock is Lock.CEILING]
     held = [
         (finding, finding.counts(at))
         for verdict, at in dated
@@ -190,7 +193,7 @@ def merge(contract: Contract, state: State) -> Share:
     return Share(
         contract=contract.name,
         account=state.account,
-        locks=tuple(states[lock] for lock in THE_THREE_LOCKS if lock in states),
+        locks=(*(states[lock] for lock in THE_THREE_LOCKS if lock in states), *above),
         findings=gravest({finding.identity: finding for finding in reversed(findings)}.values()),
         awaiting=tuple(party.account for party in contract.parties if party.account not in heard - silent),
         remarks=state.own.remarks if state.own else (),

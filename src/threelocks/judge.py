@@ -39,6 +39,8 @@ def judge(
     if observation.key is not None:
         held.append(Lock.KEY_POLICY)
         findings += judge_key(case, observation.key)
+    if contract.reads_organization(observation.account):
+        held.append(Lock.CEILING)
     findings += judge_ceilings(case)
     findings += judge_contract(case)
     if observation.watchdog is not None:

@@ -179,12 +179,27 @@ class NamedEndpoint:
 
 
 @dataclass(frozen=True, slots=True)
-class CeilingObservation:
-    """What can only say no. A source that is None was not watched; the verdict then says so in a remark."""
+class Membership:
+    """organizations:DescribeOrganization, as a member sees it."""
 
-    scps: Source[tuple[PolicyLevel, ...]] | None = None
-    rcps: Source[tuple[PolicyLevel, ...]] | None = None
+    id: str  # o-...
+    management: str  # the management account's id
+
+
+@dataclass(frozen=True, slots=True)
+class CeilingObservation:
+    """What can only say no. A source that is None was not watched; the verdict then says so in a remark.
+
+    No levels at all: nothing of that kind stands above the account, which manages its organization, or whose
+    organization has not enabled policies of that kind.
+    """
+
+    scps: Source[tuple[PolicyLevel, ...]] | None = None  # over the consumer's account
+    rcps: Source[tuple[PolicyLevel, ...]] | None = None  # over the owner's
+    key_rcps: Source[tuple[PolicyLevel, ...]] | None = None  # over that of a third account that holds the key
     endpoints: tuple[NamedEndpoint, ...] = ()  # those that the contract names, in its consumer's account
+    organization: Source[Membership] | None = None  # that this account is in; Absent: in none
+    consumer_path: Source[str] | None = None  # the consumer's place: "o-a1b2c3d4e5/r-ab12/ou-ab12-11111111/"
 
 
 @dataclass(frozen=True, slots=True)

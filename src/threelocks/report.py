@@ -23,6 +23,7 @@ from pydantic_core import PydanticSerializationError
 
 from threelocks.catalogue import CATALOGUE, plain_sentence
 from threelocks.contract import Contract
+from threelocks.events import ORGANIZATION
 from threelocks.finding import THE_THREE_LOCKS, Cause, Finding, Kind, Lock, LockState, Remedy, Scope, Verdict, Waiver
 
 FORMAT = "threelocks.report/1"
@@ -322,12 +323,13 @@ def _resources(contract: Contract) -> tuple[tuple[str, Lock], ...]:
         (contract.bucket_arn, Lock.BUCKET_POLICY),
         (contract.key, Lock.KEY_POLICY),
         *((name, Lock.CEILING) for name in contract.endpoints),
+        *([(ORGANIZATION, Lock.CEILING)] if any(party for _, party in contract.organizations) else []),
     )
 
 
 def lock_of(resource: str) -> Lock | None:
     """The lock or ceiling that a change to this resource can move; resources are spelled as a cause names them."""
-    if resource.startswith("vpce-"):
+    if resource.startswith("vpce-") or resource == ORGANIZATION:
         return Lock.CEILING
     if resource.startswith("role/") or ":iam:" in resource:
         return Lock.IDENTITY_POLICY

@@ -66,6 +66,7 @@ def test_the_code_reads_from_a_file_what_was_touched_and_by_whom(path: Path, con
         "s3": contract.bucket_arn,
         "kms": contract.key,
         "iam": f"role/{contract.role_name}",
+        "organizations": "organization",
         "ec2": "vpce-0123456789abcdef0",  # of no contract in contracts/, whose readers come as they like
     }
     service = event["detail"]["eventSource"].partition(".")[0]

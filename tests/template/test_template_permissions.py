@@ -36,6 +36,16 @@ NEVER = tuple(
 UNSCOPED = {
     "s3:GetAccountPublicAccessBlock": "answers for the caller's account only",
     "ec2:DescribeVpcEndpoints": "answers for the caller's account only",
+    "organizations:DescribeOrganization": "answers for the caller's own organization",
+    **dict.fromkeys(
+        (
+            "organizations:ListRoots",
+            "organizations:ListParents",
+            "organizations:ListPoliciesForTarget",
+            "organizations:DescribePolicy",
+        ),
+        "answers for the caller's own organization; its resources are the management account's, whose id is not known",
+    ),
     "events:ListRuleNamesByTarget": "answers for the caller's account only, and whether it can be scoped is unclear",
     "cloudtrail:LookupEvents": "the event history has no ARN, and answers for the caller's account only",
     "xray:PutTraceSegments": "traces have no ARN",

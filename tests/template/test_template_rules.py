@@ -15,7 +15,7 @@ from threelocks.events import EVENTS, SERVICE_EVENTS
 from threelocks.report import DETAIL_TYPE, REQUEST_TYPE, SOURCE
 
 OWNER = "111111111111"
-IAM_RULES = {"RoleChangedRule", "ManagedPolicyChangedRule"}
+GLOBAL_RULES = {"RoleChangedRule", "ManagedPolicyChangedRule", "OrganizationChangedRule"}
 DENIED_RULES = {"ReadDeniedRule", "DecryptDeniedRule"}
 API_CALL, SERVICE_EVENT = "AWS API Call via CloudTrail", "AWS Service Event via CloudTrail"
 
@@ -139,17 +139,22 @@ def test_no_event_name_stands_in_two_rules(home: Any) -> None:
     assert len(rows) == len(set(rows))
 
 
-def test_the_relay_forwards_exactly_what_the_home_stack_knows_of_iam(home_of_consumer: Any, relay: Any) -> None:
-    of_iam = {name: row for name, row in home_of_consumer.patterns().items() if row["source"] == ["aws.iam"]}
-    assert set(of_iam) == IAM_RULES
-    assert relay.patterns() == of_iam
+GLOBAL = ("aws.iam", "aws.organizations")  # recorded in us-east-1 only
+
+
+def test_the_relay_forwards_exactly_what_the_home_stack_knows_of_iam_and_organizations(
+    home_of_consumer: Any, relay: Any
+) -> None:
+    known = {name: row for name, row in home_of_consumer.patterns().items() if row["source"][0] in GLOBAL}
+    assert set(known) == GLOBAL_RULES
+    assert relay.patterns() == known
 
 
 def test_a_relay_of_data_forwards_exactly_what_the_home_stack_knows_of_buckets_and_keys(
     home: Any, relay_of_data: Any, relay_of_both: Any
 ) -> None:
     of_changes = {name: row for name, row in home.patterns().items() if name not in {"ReportRule", *DENIED_RULES}}
-    of_data = {name: row for name, row in of_changes.items() if name not in IAM_RULES}
+    of_data = {name: row for name, row in of_changes.items() if name not in GLOBAL_RULES}
     assert of_data
     assert relay_of_data.patterns() == of_data
     assert relay_of_both.patterns() == of_changes
@@ -201,11 +206,11 @@ def test_each_rule_has_an_event_file(home: Any, home_of_consumer: Any, event_fil
     assert hit == set(home.patterns())
 
 
-def test_the_relay_matches_the_event_files_of_iam_and_no_other(
+def test_the_relay_matches_the_event_files_of_iam_and_organizations_and_no_other(
     relay: Any, event_files: dict[str, dict[str, Any]]
 ) -> None:
     relayed = {name for name, event in event_files.items() if matching(relay, event)}
-    assert relayed == {name for name, event in event_files.items() if event["source"] == "aws.iam"}
+    assert relayed == {name for name, event in event_files.items() if event["source"] in GLOBAL}
 
 
 def test_no_rule_matches_a_refused_call(

@@ -202,6 +202,10 @@ BETWEEN: list[tuple[str, dict[str, Any], str, str]] = [
     ("nothing of the bucket", raw(actions=["kms:DescribeKey"]), "actions", "nothing of the bucket"),
     ("a principal trusted twice", raw(trusted_by=["glue.amazonaws.com"] * 2), "trusted_by", "more than once"),
     ("a session name twice", raw(session_names=["aa", "aa"]), "session_names", "more than once"),
+    ("one account under two names", raw(organizations={"owner": party(CONSUMER, name="cloud")}), "organizations.owner",
+     "the account `222222222222` has another name or home_region"),
+    ("an organization above a key of the owner", raw(organizations={"key_holder": party(THIRD)}),
+     "organizations.key_holder", "the key belongs to the owner"),
     ("a context that fixes nothing", raw(contexts=[{"name": "any"}]), "contexts[0]", "fixes nothing; write keys"),
     ("an endpoint said twice", raw(contexts=[{"name": "vpc", "endpoints": {"s3": "vpce-12345678"}, "keys": {
         "aws:SourceVpce": ["vpce-12345678"]}}]), "contexts[0].keys", "`aws:SourceVpce` follows from `endpoints`"),
@@ -412,3 +416,15 @@ def test_a_contract_with_endpoints_and_a_session_policy_is_the_same_when_it_was_
     context = {"name": "s", "endpoints": {"kms": "vpce-12345678"}, "session_policy": '{"Statement": []}'}
     agreed = contracts.parse(raw(contexts=[context, {"name": "sql", "via": "athena"}]))
     assert decode(Contract, encode(agreed)) == agreed
+
+
+def test_who_reads_an_organization_is_a_party_once_and_part_of_the_terms() -> None:
+    plain, cloud = contracts.parse(raw()), party(THIRD)
+    agreed = contracts.parse(raw(organizations={"consumer": cloud, "owner": cloud}))
+    assert [each.account for each in agreed.parties] == [OWNER, CONSUMER, THIRD]
+    assert [each.account for each in agreed.others(THIRD)] == [OWNER, CONSUMER]
+    assert [agreed.reads_organization(account) for account in (OWNER, CONSUMER, THIRD)] == [False, False, True]
+    assert agreed.digest != plain.digest
+    assert contracts.parse(raw(organizations={})).digest == plain.digest
+    itself = contracts.parse(raw(organizations={"consumer": party(CONSUMER)}))
+    assert [each.account for each in itself.parties] == [OWNER, CONSUMER]

@@ -29,7 +29,18 @@ from threelocks.alert.words import (
 )
 from threelocks.catalogue import plain_sentence
 from threelocks.contract import Contract
-from threelocks.finding import THE_THREE_LOCKS, Cause, Finding, Headline, History, Kind, Share, StatementRef, Witness
+from threelocks.finding import (
+    THE_THREE_LOCKS,
+    Cause,
+    Finding,
+    Headline,
+    History,
+    Kind,
+    Lock,
+    Share,
+    StatementRef,
+    Witness,
+)
 from threelocks.incident import CHANGES, Slot, identities, touches
 from threelocks.remind import deadlines
 from threelocks.report import Incident, holders
@@ -213,6 +224,10 @@ def _locks(contract: Contract, share: Share, account: str) -> list[str]:
             word = (", ".join(KIND_WORDS[kind] for kind in state.kinds) or "open") + waived
             when = f", as of {at(state.as_of)}"
         rows.append((f"{number} {LOCK_WORDS[lock]}", word, f"{who(contract, holder)}{when}"))
+    for state in share.locks:
+        if state.lock is Lock.CEILING:
+            word = ", ".join(KIND_WORDS[kind] for kind in state.kinds) or "open"
+            rows.append(("+ ceilings", word, f"{who(contract, state.account)}, as of {at(state.as_of)}"))
     widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
     return [
         "THE THREE LOCKS",

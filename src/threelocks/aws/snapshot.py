@@ -19,7 +19,8 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from threelocks.aws.answer import UNEXPECTED, Answer, Call, source
-from threelocks.aws.ceilings import DESCRIBE_ENDPOINTS
+from threelocks.aws.ceilings import DESCRIBE_ENDPOINTS, DESCRIBE_ORGANIZATION
+from threelocks.aws.ceilings import DESCRIBE_POLICY as _DESCRIBE_POLICY
 from threelocks.aws.read import (
     CALLS,
     DESCRIBE_KEY,
@@ -36,9 +37,10 @@ from threelocks.aws.read import (
     LIST_ROLE_POLICIES,
     AwsObserver,
 )
-from threelocks.contract import Contract
+from threelocks.contract import Contract, Organizations
 from threelocks.observation import (
     Absent,
+    CeilingObservation,
     NamedPolicy,
     Observation,
     PolicyLevel,
@@ -50,6 +52,7 @@ LEFT_OUT = "NotInSnapshot"  # the error of a source whose section is not in the 
 
 OWNER, CONSUMER, KEY_HOLDER = "owner", "consumer", "key_holder"
 _TAKEN = "taken"
+_ABOVE_KEY = "key_rcps"
 
 
 class SnapshotError(Exception):
@@ -84,12 +87,18 @@ def observations(text: str, contract: Contract, *, now: Callable[[], datetime]) 
 
 def _observation(given: Any, name: str, account: str, contract: Contract, taken: datetime) -> Observation:
     part = _part({} if given is None else given, name, _held(name, contract))
-    observation = AwsObserver(part, lambda: taken).observe(contract, account)
+    # The policies of organizations stand in the parts of those below them, whoever reads them.
+    alone = contract.model_copy(update={"organizations": Organizations()})
+    observation = AwsObserver(part, lambda: taken).observe(alone, account)
     for unread in _unread(observation):
         if unread.error == UNEXPECTED:
             raise SnapshotError(f"`{name}.{_section(_CALLS_BY_NAME[unread.operation])}`: {unread.message}")
-    scps, rcps = part.ceilings.get("scps"), part.ceilings.get("rcps")
-    return replace(observation, ceilings=replace(observation.ceilings, scps=scps, rcps=rcps))
+    above = {_ABOVE_KEY if name == KEY_HOLDER else field: source for field, source in part.ceilings.items()}
+    return replace(observation, ceilings=_with(observation.ceilings, above))
+
+
+def _with(ceilings: CeilingObservation, above: Mapping[str, Source[tuple[PolicyLevel, ...]]]) -> CeilingObservation:
+    return replace(ceilings, scps=above.get("scps"), rcps=above.get("rcps"), key_rcps=above.get(_ABOVE_KEY))
 
 
 def _unread(observation: Observation) -> Iterator[Unreadable]:
@@ -97,7 +106,8 @@ def _unread(observation: Observation) -> Iterator[Unreadable]:
         if held is not None:
             values = (getattr(held, field.name) for field in fields(held))
             yield from (value for value in values if isinstance(value, Unreadable))
-    yield from (each.endpoint for each in observation.ceilings.endpoints if isinstance(each.endpoint, Unreadable))
+    above = (*(each.endpoint for each in observation.ceilings.endpoints), observation.ceilings.organization)
+    yield from (source for source in above if isinstance(source, Unreadable))
 
 
 # --- The file ---
@@ -151,7 +161,7 @@ def _taken(value: Any) -> datetime | None:
 
 # --- The sections of a part ---
 
-_ALL = (*CALLS, DESCRIBE_ENDPOINTS)
+_ALL = (*CALLS, DESCRIBE_ENDPOINTS, DESCRIBE_ORGANIZATION)
 _CALLS_BY_NAME = {call.name: call for call in _ALL}
 _CALLS_BY_METHOD = {(call.service, call.method): call for call in _ALL}
 
@@ -191,8 +201,8 @@ def _section(call: Call) -> str:
 def _held(name: str, contract: Contract) -> tuple[Call, ...]:
     """The calls that read what a party holds."""
     services = {
-        OWNER: ("s3", "s3control") if contract.key_holder else ("s3", "s3control", "kms"),
-        CONSUMER: ("iam", "ec2"),
+        OWNER: ("s3", "s3control", "organizations", *(() if contract.key_holder else ("kms",))),
+        CONSUMER: ("iam", "ec2", "organizations"),
         KEY_HOLDER: ("kms",),
     }[name]
     return tuple(call for call in _ALL if call.service in services)
@@ -309,10 +319,6 @@ def _part(given: Any, name: str, held: tuple[Call, ...]) -> _Part:
 
 
 # --- Ceilings ---
-
-_DESCRIBE_POLICY = Call(
-    "organizations", "DescribePolicy", "describe_policy", "organizations:DescribePolicy", frozenset()
-)
 
 
 def _ceiling(read: Callable[[Answer], Any], call: Call) -> Callable[[Any, str, str], Source[Any]]:

@@ -29,7 +29,7 @@ from botocore.exceptions import ClientError
 from threelocks.aws import bulk
 from threelocks.aws.session import ClientSource
 from threelocks.contract import Contract, sealed
-from threelocks.events import ACCOUNT
+from threelocks.events import ACCOUNT, ORGANIZATION
 from threelocks.finding import THE_THREE_LOCKS, Lock
 from threelocks.locks.kept import Kept
 from threelocks.ports import ConflictError
@@ -324,10 +324,11 @@ def _terms(name: str, item: Item) -> Contract:
 
 def own_resources(contract: Contract, account: str) -> tuple[str, ...]:
     """What a contract depends on by itself, spelled as `events` spells it; `account` when that account's settings hold
-    for the contract's bucket, and the consumer's VPC endpoints."""
+    for the contract's bucket; the consumer's VPC endpoints; the organization where it matters here."""
     settings = (ACCOUNT,) if account == contract.owner.account else ()
     endpoints = contract.endpoints if account == contract.consumer.account else ()
-    return (contract.bucket_arn, contract.key, f"role/{contract.role_name}", *settings, *endpoints)
+    above = (ORGANIZATION,) if contract.reads_organization(account) or contract.states_organization(account) else ()
+    return (contract.bucket_arn, contract.key, f"role/{contract.role_name}", *settings, *endpoints, *above)
 
 
 def _of(name: str) -> str:

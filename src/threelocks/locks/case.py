@@ -113,6 +113,12 @@ def _reading_again(case: Case, about: About, source: Unreadable) -> Remedy:
     reader = f"arn:{case.partition}:iam::{about.account}:role/threelocks/threelocks-reader"
     if not source.permission:
         return Remedy(about.account, "Re-check in a few minutes; if it persists, look at the function's log.")
+    if source.permission.startswith("organizations:"):
+        return Remedy(
+            about.account,
+            f"Let {reader} call {source.permission}. Organizations answers in its management account and to delegated "
+            "administrators only: name one of them under organizations in the contract, or make the account one.",
+        )
     return Remedy(
         about.account,
         f"Let {reader} call {source.permission}: exempt it from the Deny that hits it (a condition ArnNotEquals on "

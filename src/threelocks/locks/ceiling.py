@@ -46,19 +46,24 @@ def judge_ceilings(case: Case) -> list[Finding]:
 
 
 def not_watched(case: Case) -> tuple[str, ...]:
-    """A remark, where ceilings that might say no were not read."""
+    """Remarks, where ceilings that might say no, or premises, are read by nobody."""
     contract, observed, account = case.contract, case.observation.ceilings, case.observation.account
+    readers, remarks = contract.organizations, []
     above = []
     if account == contract.consumer.account:
         above += [
-            (Layer.SERVICE_CONTROL_POLICY, observed.scps is not None),
+            (Layer.SERVICE_CONTROL_POLICY, observed.scps is not None or readers.consumer is not None),
             (Layer.VPC_ENDPOINT_POLICY, bool(contract.endpoints)),
             (Layer.SESSION_POLICY, any(context.session_policy for context in contract.contexts)),
         ]
-    if account in (contract.owner.account, contract.key_account):
-        above.append((Layer.RESOURCE_CONTROL_POLICY, observed.rcps is not None))
+        if contract.premises.consumer_org_path and readers.consumer is None:
+            remarks.append("premise not verified: consumer_org_path (organizations.consumer names nobody to read it)")
+    if account == contract.owner.account:
+        above.append((Layer.RESOURCE_CONTROL_POLICY, observed.rcps is not None or readers.owner is not None))
+    elif account == contract.key_account:
+        above.append((Layer.RESOURCE_CONTROL_POLICY, observed.key_rcps is not None or readers.key_holder is not None))
     unwatched = [_NAMES[layer] for layer, is_watched in above if not is_watched]
-    return (f"ceilings not watched: {', '.join(unwatched)}",) if unwatched else ()
+    return (*([f"ceilings not watched: {', '.join(unwatched)}"] if unwatched else []), *remarks)
 
 
 _NAMES = {
@@ -73,27 +78,25 @@ _NAMES = {
 
 
 def _ceilings(case: Case) -> Iterator[_Ceiling]:
-    """Each party sees the ceilings over its own account: the consumer the caller's, the owner the resource's."""
-    contract, observed, account = case.contract, case.observation.ceilings, case.observation.account
-    if account == contract.consumer.account:
-        if observed.scps is not None:
-            yield _organization(case, Layer.SERVICE_CONTROL_POLICY, observed.scps, contract.actions)
-        for named in observed.endpoints:
-            yield from _endpoint(case, named)
+    """The ceilings that this account sees: those of an organization and, where it is the consumer, its own."""
+    contract, observed = case.contract, case.observation.ceilings
+    owner, holder = contract.owner.account, contract.key_account
+    s3 = tuple(action for action in contract.actions if action.startswith("s3:"))
+    kms = tuple(action for action in contract.actions if action.startswith("kms:"))
+    for layer, source, below, actions in (
+        (Layer.SERVICE_CONTROL_POLICY, observed.scps, contract.consumer.account, contract.actions),
+        (Layer.RESOURCE_CONTROL_POLICY, observed.rcps, owner, (*s3, *(kms if holder == owner else ()))),
+        (Layer.RESOURCE_CONTROL_POLICY, observed.key_rcps, holder, kms),
+    ):
+        if source is not None:
+            what = f"{_NAMES[layer]} over account {below}"
+            about = About(Lock.CEILING, case.observation.account, what, f"the {what}")
+            yield _Ceiling(layer, about, source, case, actions)
+    for named in observed.endpoints:
+        yield from _endpoint(case, named)
+    if case.observation.account == contract.consumer.account:
         for context in contract.contexts:
             yield from _session(case, context)
-    if account in (contract.owner.account, contract.key_account) and observed.rcps is not None:
-        holds = {"s3": contract.owner.account == account, "kms": contract.key_account == account}
-        actions = (action for action in contract.actions if holds[action.partition(":")[0]])
-        yield _organization(case, Layer.RESOURCE_CONTROL_POLICY, observed.rcps, actions)
-
-
-def _organization(
-    case: Case, layer: Layer, source: Source[tuple[PolicyLevel, ...]], actions: Iterable[str]
-) -> _Ceiling:
-    account = case.observation.account
-    about = About(Lock.CEILING, account, f"{_NAMES[layer]} over account {account}", f"the {_NAMES[layer]}")
-    return _Ceiling(layer, about, source, case, tuple(actions))
 
 
 def _endpoint(case: Case, named: NamedEndpoint) -> Iterator[_Ceiling]:
@@ -149,7 +152,7 @@ def _findings(ceiling: _Ceiling) -> list[Finding]:
     case, about = ceiling.case, ceiling.about
     if isinstance(ceiling.source, Unreadable):
         return unread(case, about, [ceiling.source])
-    if isinstance(ceiling.source, Absent) or not ceiling.actions:
+    if isinstance(ceiling.source, Absent) or not ceiling.source.value or not ceiling.actions:
         return []
     parsed = [parse(about, _labelled(ceiling, level)) for level in ceiling.source.value]
     findings = [finding for level in parsed for finding in level.findings]
@@ -187,8 +190,8 @@ def _raise(about: About, code: str, failed: Sequence[Failure]) -> Remedy:
 def _by_others(about: About, which: str) -> Remedy:
     return Remedy(
         about.account,
-        f"Ask whoever manages {about.name}{which} to let the agreed requests pass; nothing in either account can "
-        "override it.",
+        f"Let the agreed requests pass {about.name}{which}, at every level from the root to the account; no policy of "
+        "the accounts below can override it.",
     )
 
 
@@ -218,12 +221,46 @@ _REMEDIES: dict[str, Callable[[About, str], Remedy]] = {
 
 
 def _premises(case: Case) -> Iterator[Finding]:
+    yield from _organization_premises(case)
     for named in case.observation.ceilings.endpoints:
         for service, contexts in _coming_through(case, named.id).items():
             wrong = _wrong(named.endpoint, service)
             if wrong:
                 fields = [f"contexts.{context.name}.endpoints.{service}" for context in contexts]
                 yield _false(case, named.id, fields[0], f"{named.id} {wrong}, so no reader comes through it")
+
+
+def _organization_premises(case: Case) -> Iterator[Finding]:
+    contract, observed, account = case.contract, case.observation.ceilings, case.observation.account
+    premises = contract.premises
+    about = About(Lock.CEILING, account, f"organization of account {account}", "the organization")
+    stated = {
+        "consumer_organization": premises.consumer_organization if account == contract.consumer.account else None,
+        "owner_organization": premises.owner_organization if account == contract.owner.account else None,
+    }
+    yield from unread(case, about, [one for one in (observed.organization, observed.consumer_path) if one])
+    for field, agreed in stated.items():
+        if agreed and observed.organization is not None and not isinstance(observed.organization, Unreadable):
+            found = observed.organization
+            actual = found.value.id if isinstance(found, Found) else "no organization"
+            if actual != agreed:
+                yield _misplaced(about, field, f"account {account} is in {agreed}", f"It is in {actual}.")
+    path = observed.consumer_path
+    if isinstance(path, Found) and path.value != premises.consumer_org_path:
+        says = f"account {contract.consumer.account} is at {premises.consumer_org_path}"
+        yield _misplaced(about, "consumer_org_path", says, f"It is at {path.value}.")
+
+
+def _misplaced(about: About, field: str, says: str, actually: str) -> Finding:
+    """Where it really is stays with the account that reads it: an organization's units are no business of others."""
+    sentence = (
+        f"{actually} Find out who moved the account (CloudTrail of the management account), and whether it is to go "
+        "back; else agree on its new place, apply the contract in all accounts, and have policies that ask for it "
+        "follow."
+    )
+    return premise(
+        about, f"premises.{field}", f"the contract says that {says}, and it is not", Remedy(about.account, sentence)
+    )
 
 
 def _wrong(endpoint: Source[VpcEndpoint], service: str) -> str:

@@ -18,10 +18,14 @@ from threelocks.observation import Absent, EventRule, Found, Unreadable, Watchdo
 from threelocks.policy.arn import Arn
 
 S3, KMS, IAM, EC2 = "s3.amazonaws.com", "kms.amazonaws.com", "iam.amazonaws.com", "ec2.amazonaws.com"
+ORGANIZATIONS = "organizations.amazonaws.com"
 
 # Where IAM's calls are recorded. Of China and GovCloud to our best knowledge.
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/cloudtrail-integration.html
 _IAM_REGIONS = {"aws": "us-east-1", "aws-us-gov": "us-gov-west-1", "aws-cn": "cn-north-1"}
+# The same of Organizations.
+# https://docs.aws.amazon.com/organizations/latest/userguide/orgs_cloudtrail-integration.html
+_ORGANIZATION_REGIONS = {"aws": "us-east-1", "aws-us-gov": "us-gov-west-1", "aws-cn": "cn-northwest-1"}
 _FIELDS = {"account", "source", "detail-type", "detail"}
 _DETAIL_FIELDS = {"eventSource", "eventName", "errorCode"}
 _SHOWN = 6  # event names in a sentence
@@ -31,11 +35,13 @@ def duties(contract: Contract, account: str, home_region: str) -> tuple[tuple[st
     """(region, sources) from which this account needs events, home first. Home has rules for all of them, whether they
     are recorded there or relayed."""
     partition = Arn.parse(contract.role).partition
+    above = _ORGANIZATION_REGIONS.get(partition, home_region)
     held = (
         (contract.consumer.account, IAM, _IAM_REGIONS.get(partition, home_region)),
         (contract.owner.account, S3, contract.bucket.region),
         (contract.key_account, KMS, Arn.parse(contract.key).region),
         *([(contract.consumer.account, EC2, contract.bucket.region)] if contract.endpoints else []),
+        *([(account, ORGANIZATIONS, above)] if contract.reads_organization(account) else []),
     )
     mine = [(source, region) for holder, source, region in held if holder == account]
     home = (home_region, tuple(source for source, _ in mine))
@@ -96,7 +102,8 @@ def _home(about: About, region: WatchedRegion, rules: tuple[EventRule, ...]) -> 
 def _unwatched(about: About, seen: WatchdogObservation, region: WatchedRegion) -> Finding:
     services = " and ".join(_SERVICE[source] for source in region.sources)
     detail = f"no rule in {region.region} relays the changes of {services} to {seen.home_region}"
-    forward = "identities" if region.sources == (IAM,) else "data" if IAM not in region.sources else "both"
+    of_accounts = {IAM, ORGANIZATIONS} & set(region.sources)
+    forward = "data" if not of_accounts else "identities" if of_accounts == set(region.sources) else "both"
     command = (
         f"aws cloudformation deploy --region {region.region} --stack-name threelocks-relay "
         "--template-file relay.yaml --capabilities CAPABILITY_IAM "
@@ -146,7 +153,7 @@ def _risk(about: About, code: str, detail: str, sentence: str, commands: tuple[s
 
 # --- what the rules cover ---
 
-_SERVICE = {S3: "S3", KMS: "KMS", IAM: "IAM", EC2: "VPC endpoints"}
+_SERVICE = {S3: "S3", KMS: "KMS", IAM: "IAM", EC2: "VPC endpoints", ORGANIZATIONS: "Organizations"}
 
 
 def _missing(sources: tuple[str, ...], rules: Iterable[EventRule]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -12,8 +12,11 @@ from tests.unit.locks.scene import (
     BUCKET,
     CONSUMER,
     DENIED,
+    EMPTY,
     KEY,
+    NOW,
     OBJECTS,
+    ORGANIZATION,
     OWNER,
     READ,
     ROLE,
@@ -40,10 +43,12 @@ from threelocks.observation import (
     Absent,
     CeilingObservation,
     Found,
+    Membership,
     NamedEndpoint,
     NamedPolicy,
     Observation,
     PolicyLevel,
+    Unreadable,
     VpcEndpoint,
 )
 
@@ -299,13 +304,102 @@ def test_a_ceiling_that_is_no_policy_leaves_the_share_unknown() -> None:
     assert codes(consumer(ceilings=CeilingObservation(scps=broken))) == {"ceiling.unread"}
 
 
-def test_rcps_over_the_owner_do_not_concern_the_consumer() -> None:
-    nothing = CeilingObservation(rcps=levels(()))
-    assert findings(consumer(ceilings=nothing)) == ()
-
-
 def test_rcps_over_the_owner_do_not_concern_a_key_of_a_third_account() -> None:
     third = {"account": "333333333333", "name": "keys", "home_region": "eu-west-1"}
     agreed = contract(key=KEY.replace(OWNER, "333333333333"), key_holder=third)
     below = CeilingObservation(rcps=levels((FULL_FOR_ALL, deny("kms:*", "*", to="*"))))
     assert "ceiling.rcp" not in codes(key(ceilings=below), agreed)
+
+
+# --- who reads an organization's policies -----------------------------------------------------------------------------
+
+CLOUD = "444444444444"
+GOVERNANCE = {"account": CLOUD, "name": "cloud-governance", "home_region": "eu-west-1"}
+PATH = "o-a1b2c3d4e5/r-ab12/ou-ab12-11111111/"
+
+
+def governed(*whose: str, **more: Any) -> Contract:
+    return contract(organizations=dict.fromkeys(whose, GOVERNANCE), **more)
+
+
+def from_above(**sources: Any) -> Observation:
+    return Observation(CLOUD, NOW, ceilings=CeilingObservation(**sources))
+
+
+@pytest.mark.finding("ceiling.scp")
+def test_another_account_judges_the_policies_over_the_consumer_and_is_to_act_on_them() -> None:
+    judged = verdict(from_above(scps=levels(FULL, (FULL, deny("kms:*", "*")))), governed("consumer"))
+    (found,) = judged.findings
+    assert (found.code, found.account, found.lock) == ("ceiling.scp", CLOUD, Lock.CEILING)
+    assert found.resource == f"service control policies over account {CONSUMER}"
+    assert found.remedy
+    assert found.remedy.account == CLOUD
+    assert [(state.lock, state.account, state.kinds) for state in judged.locks] == [(Lock.CEILING, CLOUD, (Kind.SHUT,))]
+
+
+@pytest.mark.finding("ceiling.rcp")
+def test_resource_control_policies_over_bucket_and_key_are_judged_apart() -> None:
+    third = {"account": "333333333333", "name": "keys", "home_region": "eu-west-1"}
+    agreed = governed("owner", "key_holder", key=KEY.replace(OWNER, "333333333333"), key_holder=third)
+    nothing, everything = levels(()), levels(FULL_FOR_ALL)
+    bucket_shut, key_shut = (
+        only(from_above(rcps=over_bucket, key_rcps=over_key), agreed)
+        for over_bucket, over_key in ((nothing, everything), (everything, nothing))
+    )
+    assert (bucket_shut.code, bucket_shut.actions) == ("ceiling.rcp", READ)
+    assert (key_shut.code, key_shut.actions) == ("ceiling.rcp", USE)
+
+
+def test_an_organization_without_policies_of_that_kind_and_its_management_account_have_no_ceiling() -> None:
+    judged = verdict(from_above(scps=EMPTY, rcps=EMPTY), governed("consumer", "owner"))
+    assert (judged.headline, judged.remarks) == (Headline.INTACT, ())
+
+
+def test_a_ceiling_that_another_account_reads_is_no_remark() -> None:
+    agreed = governed("consumer", "owner")
+    assert verdict(consumer(), agreed).remarks == ("ceilings not watched: VPC endpoint policy, session policy",)
+    assert verdict(bucket(), agreed).remarks == verdict(key(), agreed).remarks == ()
+
+
+def test_policies_of_an_organization_that_are_unread_are_unknown_and_the_mail_says_who_may_read_them() -> None:
+    refused = Unreadable("organizations:ListParents", "AccessDeniedException", permission="organizations:ListParents")
+    found = only(from_above(scps=refused), governed("consumer"))
+    assert (found.code, found.kind) == ("ceiling.unread", Kind.UNREAD)
+    assert found.remedy
+    assert "delegated administrators" in found.remedy.sentence
+
+
+MEMBER = Found(Membership(ORGANIZATION, CLOUD))
+
+
+@pytest.mark.finding("premise.false")
+@pytest.mark.parametrize("source", [Found(Membership("o-zzzzzzzzzz", CLOUD)), Absent()], ids=["another", "none"])
+def test_each_side_verifies_the_organization_that_it_is_agreed_to_be_in(source: Any) -> None:
+    for field, observation in (("consumer_organization", consumer()), ("owner_organization", bucket())):
+        agreed = contract(premises={field: ORGANIZATION})
+        seen = replace(observation, ceilings=CeilingObservation(organization=MEMBER))
+        assert findings(seen, agreed) == ()
+        found = only(replace(observation, ceilings=CeilingObservation(organization=source)), agreed)
+        assert (found.code, found.kind, found.lock) == ("premise.false", Kind.SHUT, Lock.PREMISE)
+        assert (found.principal, found.account) == (f"premises.{field}", observation.account)
+        assert "zzzz" not in found.detail
+
+
+def test_an_organization_that_is_unread_is_unknown_and_no_premise_false() -> None:
+    agreed = contract(premises={"consumer_organization": ORGANIZATION})
+    assert codes(consumer(ceilings=CeilingObservation(organization=DENIED)), agreed) == {"ceiling.unread"}
+
+
+@pytest.mark.finding("premise.false")
+def test_the_consumers_path_is_verified_by_who_reads_its_organization_and_else_by_nobody() -> None:
+    premises = {"consumer_organization": ORGANIZATION, "consumer_org_path": PATH}
+    agreed = governed("consumer", premises=premises)
+    assert findings(from_above(scps=EMPTY, consumer_path=Found(PATH)), agreed) == ()
+    moved = only(from_above(scps=EMPTY, consumer_path=Found("o-a1b2c3d4e5/r-ab12/")), agreed)
+    assert (moved.code, moved.principal, moved.account) == ("premise.false", "premises.consumer_org_path", CLOUD)
+    member = consumer(ceilings=CeilingObservation(organization=MEMBER))
+    assert any(
+        "premise not verified: consumer_org_path" in each
+        for each in verdict(member, contract(premises=premises)).remarks
+    )
+    assert not any("premise" in each for each in verdict(member, agreed).remarks)

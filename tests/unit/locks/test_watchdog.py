@@ -15,7 +15,7 @@ from threelocks.events import API_CALL, EVENTS, SERVICE_EVENT, SERVICE_EVENTS
 from threelocks.finding import Finding, Kind, Lock, Scope
 from threelocks.judge import judge
 from threelocks.locks.case import Case
-from threelocks.locks.watchdog import IAM, KMS, S3, duties, judge_watchdog
+from threelocks.locks.watchdog import EC2, IAM, KMS, ORGANIZATIONS, S3, duties, judge_watchdog
 from threelocks.observation import (
     Absent,
     EventRule,
@@ -259,3 +259,12 @@ def test_a_verdict_says_whether_the_watchdog_was_looked_at() -> None:
     assert [(state.lock, state.kinds) for state in looked.locks] == [(Lock.WATCHDOG, (Kind.RISK,))]
     assert [finding.code for finding in looked.findings] == ["watchdog.nobody-subscribed"]
     assert judge(contract(), (), Observation(CONSUMER, NOW), {}).locks == ()
+
+
+def test_endpoints_and_organizations_are_recorded_where_they_are_called() -> None:
+    cloud = {"account": "444444444444", "name": "cloud", "home_region": HOME}
+    agreed = contract(contexts=[{"name": "vpc", "endpoints": {"s3": "vpce-12345678"}}], organizations={"owner": cloud})
+    bucket = agreed.bucket.region
+    assert (bucket, (EC2,)) in duties(agreed, CONSUMER, ELSEWHERE)[1:]
+    assert EC2 not in duties(agreed, OWNER, HOME)[0][1]
+    assert duties(agreed, "444444444444", HOME) == ((HOME, (ORGANIZATIONS,)), ("us-east-1", (ORGANIZATIONS,)))
