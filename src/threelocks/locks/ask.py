@@ -156,11 +156,9 @@ class _Question:
         """A request that passes in one environment (2) and fails in another (1), perhaps at a later time."""
         passes = self.gate(self.required.space, sure=not sure, copy=2)
         fails = self.gate(self.required.later, sure=sure, copy=1)
-        for box in passes.allowing():
-            point = self.later.failing((*self.required.must, *box.literals), [fails], passes.denies)
-            if point is not None:
-                yield self._at_risk(point, box)
-                return
+        point = self.later.differing(self.required.must, passes, fails)
+        if point is not None:
+            yield self._at_risk(point, passes)
 
     def obvious(self) -> Iterable[Failure]:
         """A request that one sure Deny alone refuses in every environment: found, as a rule, even where all policies
@@ -189,12 +187,13 @@ class _Question:
         layer = denies[0].layer if denies else failure.layer
         return replace(failure, denied=bool(denies), layer=layer, statements=statements)
 
-    def _at_risk(self, point: Point, passed: Box) -> Failure:
-        """`passed`: the Allow that lets the request through in the other environment."""
+    def _at_risk(self, point: Point, passes: Gate) -> Failure:
+        """Where nothing denies it, what limits it is the Allow that lets it through in the other environment."""
         failure = self._failure(point.request(self.required.later, copy=1), Kind.RISK)
-        return (
-            failure if failure.statements or not passed.statement else replace(failure, statements=(passed.statement,))
-        )
+        if failure.statements:
+            return failure
+        allowing = (box.statement for layer in passes.layers for box in layer if box.holds(point))
+        return replace(failure, statements=tuple(one for one in allowing if one is not None)[:1])
 
     def _failure(self, request: Request, kind: Kind, *, layer: Layer | None = None) -> Failure:
         """A failing request as the plain evaluator explains it. `layer`: the one that is known not to allow it."""

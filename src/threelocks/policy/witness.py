@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import product
+from itertools import chain, starmap
 
 from threelocks.policy.box import (
     ACTION,
@@ -43,12 +43,6 @@ class Gate:
 
     layers: tuple[tuple[Box, ...], ...]
     denies: tuple[Box, ...] = ()
-
-    def allowing(self) -> Iterator[Box]:
-        """Boxes whose union is what all layers allow together: of each layer one."""
-        for row in product(*self.layers):
-            statement = next((box.statement for box in row if box.statement), None)
-            yield Box(tuple(_literals(row)), statement)
 
     def literals(self) -> Iterator[Literal]:
         for boxes in (*self.layers, self.denies):
@@ -96,8 +90,8 @@ class Search:
 
     def escape(self, must: Sequence[Literal], avoid: Sequence[Box]) -> Point | None:
         """A request that meets `must` and lies in no box of `avoid`, or None: there is none."""
-        if not all(box.literals for box in avoid):
-            return None  # one of them holds every request
+        if any(all(one in must for one in box.literals) for box in avoid):
+            return None  # it holds every request that meets `must`
         by_dimension: Must = {}
         for one in (*must, *self._required((*must, *_literals(avoid)))):
             by_dimension = _with(by_dimension, one)
@@ -178,8 +172,17 @@ class Search:
         """A request that meets `must`, passes one gate and fails the other: with each gate read in its own copy of the
         environment, a request that works by luck.
         """
-        found = (self.failing(more, [fails], passes.denies) for more in self._allowed(tuple(must), passes.layers))
-        return next((point for point in found if point is not None), None)
+        must = (*must, *dict.fromkeys(self._required((*passes.literals(), *fails.literals()))))
+        # What both gates deny, whatever the environment, tells them not apart.
+        alike = {box.literals for box in passes.denies}
+        denied = [*_either(box for box in fails.denies if box.literals not in alike)]
+        for allowed in self._allowed(must, passes.layers):
+            lacking = ((allowed, (*passes.denies, *layer)) for layer in fails.layers)
+            refused = (((*allowed, *literals), passes.denies) for literals in denied)
+            found = next((point for point in starmap(self.escape, chain(lacking, refused)) if point is not None), None)
+            if found is not None:
+                return found
+        return None
 
     def _allowed(self, must: tuple[Literal, ...], layers: tuple[tuple[Box, ...], ...]) -> Iterator[tuple[Literal, ...]]:
         """Conjunctions of literals whose union is what all layers allow of `must`. Those of several layers that
