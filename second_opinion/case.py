@@ -76,7 +76,8 @@ def cases(seed: str, count: int) -> list[Case]:
     for number in range(count):
         rng = Random(f"{seed} {number}")  # noqa: S311 - cases, not secrets
         held = _focused(rng) if number % 2 else policies_held(rng)
-        found += [_understood(Case(asking, held)) for asking in requests(rng)]
+        asked = [asking for asking in requests(rng) if asking.kind != "federated"]  # a user, to the other side
+        found += [_understood(Case(asking, held)) for asking in asked]
     return found
 
 

@@ -26,6 +26,7 @@ ROLE_ID = "AROAXXXXXXXXXXXXXXXX1"
 _KINDS = {
     "role": CallerKind.ROLE_SESSION,
     "user": CallerKind.USER,
+    "federated": CallerKind.FEDERATED_USER,
     "root": CallerKind.ROOT,
     "service": CallerKind.SERVICE,
     "anonymous": CallerKind.ANONYMOUS,
@@ -39,6 +40,8 @@ CALLERS = [
     Asking("role", CONSUMER, "Q", "/", "s", "AROAXXXXXXXXXXXXXXXX2"),
     Asking("user", OWNER, "u", "/", "", "AIDAXXXXXXXXXXXXXXXX1"),
     Asking("user", CONSUMER, "u", "/x/", "", "AIDAXXXXXXXXXXXXXXXX1", None),
+    Asking("federated", OWNER, "f", bounded=None),
+    Asking("federated", CONSUMER, "f"),
     Asking("root", OWNER),
     Asking("root", CONSUMER),
     Asking("service", "", "logging.s3.amazonaws.com"),
@@ -116,6 +119,7 @@ AWS = [
     *(f"arn:aws:iam::{CONSUMER}:role/*", f"arn:aws-cn:iam::{CONSUMER}:role/R", ROLE_ID, "AROAYYYYYYYYYYYYYYYYY"),
     *(f"arn:aws:iam::{OWNER}:root", "junk", "arn:aws:iam::*:root", f"arn:aws:iam::{CONSUMER}:user/x/u"),
     *(f"arn:aws:iam::{CONSUMER}:role/r", f"arn:aws:iam::{CONSUMER}:group/R", f"arn:aws:sts::{CONSUMER}:assumed-role/R"),
+    *(f"arn:aws:sts::{OWNER}:federated-user/f", f"arn:aws:sts::{CONSUMER}:federated-user/f"),
 ]
 
 # --- random cases -----------------------------------------------------------------------------------------------------

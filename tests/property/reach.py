@@ -151,6 +151,7 @@ _FORMS = (
     ("role ARN with a path", "arn:.*:role/.*"),
     ("user ARN", "arn:.*:user/.*"),
     ("session ARN", "arn:.*:assumed-role/.*/.*"),
+    ("federated user ARN", "arn:.*:federated-user/.*"),
     ("junk", ".*"),
 )
 

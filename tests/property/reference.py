@@ -38,7 +38,7 @@ def opposite(answer: Answer) -> Answer:
 
 @dataclass(frozen=True)
 class Asking:
-    """A request. `kind` is one of role, user, root, service, anonymous."""
+    """A request. `kind` is one of role, user, federated, root, service, anonymous."""
 
     kind: str
     account: str = ""
@@ -70,6 +70,10 @@ class Asking:
             arn = f"{iam}user{self.path}{self.name}"
             named = {"aws:userid": self.unique_id, "aws:username": self.name}
             return {**person, **named, "aws:PrincipalArn": arn, "aws:PrincipalType": "User"}
+        if self.kind == "federated":
+            arn = f"arn:aws:sts::{self.account}:federated-user/{self.name}"
+            userid = f"{self.account}:{self.name}"
+            return {**person, "aws:PrincipalArn": arn, "aws:PrincipalType": "FederatedUser", "aws:userid": userid}
         if self.kind == "root":
             named = {"aws:PrincipalArn": f"{iam}root", "aws:userid": self.account}
             return {**person, **named, "aws:PrincipalType": "Account"}
@@ -319,9 +323,27 @@ def forms(kind: str, entry: str, asking: Asking) -> dict[str, Answer]:
     identity = f"arn:aws:iam::{asking.account}:{asking.kind}/"
     if asking.kind in ("role", "user") and entry.startswith(identity) and not set(entry) & set("*?"):
         return {"identity": True} if entry.rpartition("/")[2] == asking.name else {}
-    if asking.kind == "role" and entry == f"arn:aws:sts::{asking.account}:assumed-role/{asking.name}/{asking.session}":
-        return {"session": True}
-    return {}
+    sts = f"arn:aws:sts::{asking.account}:"
+    own = {
+        "role": f"{sts}assumed-role/{asking.name}/{asking.session}",
+        "federated": f"{sts}federated-user/{asking.name}",
+    }
+    return {"session": True} if own.get(asking.kind) == entry else not_documented(entry, asking)
+
+
+def not_documented(entry: str, asking: Asking) -> dict[str, Answer]:
+    """A form of principal that AWS's pages do not have: perhaps anybody, or anybody of its account."""
+    if _DOCUMENTED.fullmatch(entry) or set(entry) & set("*?"):
+        return {}
+    account = re.match(r"arn:[^:]*:[^:]*:[^:]*:(\d{12}):", entry)
+    return {} if account and account[1] != asking.account else {"unknown": None}
+
+
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html
+_DOCUMENTED = re.compile(
+    r"\d{12}|A(ROA|IDA|GPA|SIA)[A-Z0-9]{12,}|arn:[^:]+:iam::\d{12}:(root|(user|role|group)/(.*/)?[^/]+)"
+    r"|arn:[^:]+:iam::cloudfront:user/.+|arn:[^:]+:sts::\d{12}:(assumed-role/[^/]+/[^/]+|federated-user/[^/]+)"
+)
 
 
 def entries(element: Any) -> list[tuple[str, str]]:
@@ -370,12 +392,13 @@ def not_principal(statement: dict[str, Any], asking: Asking) -> Answer:
     needed = {
         "role": {"account", "identity", "session"},
         "user": {"account", "identity"},
+        "federated": {"account", "identity"},
         "root": {"account"},
         "service": {"service"},
         "anonymous": {"account"},
     }[asking.kind]
     exempt = named.get("anyone") is True or all(named.get(form) is True for form in needed)
-    if not exempt or (deny and asking.bounded is None and asking.kind in ("role", "user")):
+    if not exempt or (deny and asking.bounded is None and asking.kind in ("role", "user", "federated")):
         return None
     return False
 
@@ -471,7 +494,7 @@ def decide(asking: Asking, held: Held) -> str:
 
 def asked_layers(asking: Asking, held: Held) -> list[Said]:
     layers: list[Said] = []
-    if asking.kind in ("role", "user"):
+    if asking.kind in ("role", "user", "federated"):
         for layer, documents in (
             ("identity", held.identity),
             ("boundary", None if held.boundary is None else [held.boundary]),
@@ -479,7 +502,7 @@ def asked_layers(asking: Asking, held: Held) -> list[Said]:
         ):
             if documents is not None:
                 layers.append(said(layer, documents, asking))
-    if asking.kind in ("role", "user", "root"):
+    if asking.kind in ("role", "user", "federated", "root"):
         layers += [said("scp", level, asking) for level in held.scps]
     if asking.action.lower() != "kms:retiregrant":
         layers += [said("rcp", level, asking) for level in held.rcps]

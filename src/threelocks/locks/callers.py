@@ -20,6 +20,7 @@ from threelocks.policy.space import (
     ABSENT,
     ACCOUNT,
     CALLER,
+    FEDERATED_NAME,
     NAME,
     PATH,
     ROLE_ID,
@@ -71,7 +72,7 @@ class CallerClass:
         return name.account == self.space.account if name.account else name.named in _OPEN
 
 
-_OPEN = (Named.ANYONE, Named.CANONICAL_USER, Named.FEDERATED, Named.UNIQUE_ID)
+_OPEN = (Named.ANYONE, Named.CANONICAL_USER, Named.FEDERATED, Named.UNIQUE_ID, Named.UNKNOWN)
 _OF_NO_ORGANIZATION: dict[str, Binding] = {"aws:principalorgid": ABSENT, "aws:principalorgpaths": ABSENT}
 
 
@@ -127,12 +128,13 @@ def _cloudfront(allowing: Iterable[Statement], partition: str) -> list[CallerCla
 
 _ROLES = Group((PATH, ROLE_ID, NAME, SESSION_NAME))
 _USERS = Group((PATH, USER_ID, NAME))
+_FEDERATED = Group((FEDERATED_NAME,))
 
 
 def _account(
     account: str, partition: str, but: CallerSpace | None = None, scope: Scope = Scope.RESOURCE
 ) -> list[CallerClass]:
-    """Roles, users and the root user of one account; `but` one role."""
+    """Roles, users, federated users and the root user of one account; `but` one role."""
     label = f"account {account}"
     roles = CallerSpace(CallerKind.ROLE_SESSION, account, 0, 2, 3, 1, partition=partition)
     must: tuple[Literal, ...] = ()
@@ -142,18 +144,23 @@ def _account(
     return [
         CallerClass(label, roles, _ROLES, must, scope),
         CallerClass(label, CallerSpace(CallerKind.USER, account, 0, 2, "", 1, partition=partition), _USERS, (), scope),
+        CallerClass(
+            label, CallerSpace(CallerKind.FEDERATED_USER, account, name=0, partition=partition), _FEDERATED, (), scope
+        ),
         CallerClass(label, CallerSpace(CallerKind.ROOT, account, partition=partition), Group(()), (), scope),
     ]
 
 
 def _strangers(partition: str, known: list[str]) -> list[CallerClass]:
-    """Roles, users and root users of every account that nobody names."""
+    """Roles, users, federated users and root users of every account that nobody names."""
     unknown = TextLiteral(CALLER, Not(Atom((0,), glob(tuple(literal(account) for account in known)))))
     roles = CallerSpace(CallerKind.ROLE_SESSION, 0, 1, 3, 4, 2, partition=partition)
     users = CallerSpace(CallerKind.USER, 0, 1, 3, "", 2, partition=partition)
+    federated = CallerSpace(CallerKind.FEDERATED_USER, 0, name=1, partition=partition)
     roots = CallerSpace(CallerKind.ROOT, 0, partition=partition)
     return [
         CallerClass(STRANGERS, roles, Group((ACCOUNT, *_ROLES.segments)), (unknown,)),
         CallerClass(STRANGERS, users, Group((ACCOUNT, *_USERS.segments)), (unknown,)),
+        CallerClass(STRANGERS, federated, Group((ACCOUNT, *_FEDERATED.segments)), (unknown,)),
         CallerClass(STRANGERS, roots, Group((ACCOUNT,)), (unknown,)),
     ]

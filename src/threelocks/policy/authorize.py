@@ -154,11 +154,13 @@ def _plan(request: Request, policies: Policies) -> _Plan:
 _CALLER_SIDE = (Layer.IDENTITY_POLICY, Layer.PERMISSIONS_BOUNDARY, Layer.SESSION_POLICY)
 _LIMITS = (Layer.PERMISSIONS_BOUNDARY, Layer.SESSION_POLICY)
 _OF_THE_CALLER = (*_CALLER_SIDE, Layer.SERVICE_CONTROL_POLICY)
+# A federated user has those of the user who federates.
+_WITH_IDENTITY_POLICIES = (CallerKind.ROLE_SESSION, CallerKind.USER, CallerKind.FEDERATED_USER)
 # A root user has no identity policies: all is allowed to it but for what its organization and the resource's side say.
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic_policy-eval-basics-single.html
 _SUBJECT_TO = {
-    **dict.fromkeys(_CALLER_SIDE, (CallerKind.ROLE_SESSION, CallerKind.USER)),
-    Layer.SERVICE_CONTROL_POLICY: (CallerKind.ROLE_SESSION, CallerKind.USER, CallerKind.ROOT),
+    **dict.fromkeys(_CALLER_SIDE, _WITH_IDENTITY_POLICIES),
+    Layer.SERVICE_CONTROL_POLICY: (*_WITH_IDENTITY_POLICIES, CallerKind.ROOT),
 }
 
 
@@ -343,8 +345,8 @@ def _strengths(statement: Statement, asked: Asked, layer: Layer) -> Iterable[tup
 
 
 def _strength(name: Name, statement: Statement, kind: CallerKind) -> Named:
-    """Users are named as exactly as sessions are, and a unique id is its role or user. An identity provider, as far as
-    it names anybody, names sessions.
+    """Users are named as exactly as sessions are, and a unique id is its role or user. An identity provider and a
+    form that is not known name sessions, as far as they name anybody.
 
     Anyone with a condition on `aws:PrincipalArn` is as good as the session itself.
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html
@@ -361,4 +363,5 @@ _SAME_AS = {
     Named.UNIQUE_ID: Named.IDENTITY,
     Named.CANONICAL_USER: Named.ACCOUNT,
     Named.FEDERATED: Named.SESSION,
+    Named.UNKNOWN: Named.SESSION,
 }

@@ -424,6 +424,8 @@ def _named(name: Name, caller: CallerSpace, *, possible: bool, at_endpoint: bool
         return maybe if caller.kind is CallerKind.ROLE_SESSION else FALSE
     if name.named is Named.CANONICAL_USER:
         return maybe
+    if name.named is Named.UNKNOWN:
+        return _spelled((caller.account,), name.account) if possible and name.account else maybe
     return _covers(name, caller)
 
 

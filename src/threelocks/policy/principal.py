@@ -21,15 +21,16 @@ from threelocks.policy.truth import Truth
 class Named(IntEnum):
     """What a principal entry is, by how exactly it names a caller."""
 
-    NOBODY = 0  # malformed, or a wildcard within an ARN: names nobody
+    NOBODY = 0  # a group, or a wildcard within a name: names nobody
     UNIQUE_ID = 1  # AROA...: what is left of a deleted role or user
     ANYONE = 2
     ACCOUNT = 3  # the account, whose own IAM decides
     IDENTITY = 4  # a role or a user
-    SESSION = 5  # one session of a role
+    SESSION = 5  # one session of a role, or one federated user
     SERVICE = 6
     FEDERATED = 7
     CANONICAL_USER = 8
+    UNKNOWN = 9  # a form that is not known: perhaps anybody, or anybody of its account
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,8 @@ def parse_name(entry: PrincipalEntry) -> Name:
         return Name(Named.CANONICAL_USER, name=entry.value)
     if entry.value == "*":
         return Name(Named.ANYONE)
+    if set("*?") & set(entry.value):
+        return Name(Named.NOBODY)
     if _ACCOUNT.fullmatch(entry.value):
         return Name(Named.ACCOUNT, account=entry.value)
     if _UNIQUE_ID.fullmatch(entry.value):
@@ -69,15 +72,16 @@ def parse_name(entry: PrincipalEntry) -> Name:
     try:
         return _from_arn(Arn.parse(entry.value))
     except BadArnError:
-        return Name(Named.NOBODY)
+        return Name(Named.UNKNOWN)
 
 
 def _from_arn(arn: Arn) -> Name:
     kind, _, rest = arn.resource.partition("/")
-    if arn.region or set("*?") & set(arn.partition + arn.resource):
-        return Name(Named.NOBODY)
     if not _ACCOUNT.fullmatch(arn.account) and not (arn.account == CLOUDFRONT and kind == "user"):
-        return Name(Named.NOBODY)
+        return Name(Named.UNKNOWN)
+    unknown = Name(Named.UNKNOWN, arn.account)
+    if arn.region:
+        return unknown
     if arn.service == "iam" and arn.resource == "root":
         return Name(Named.ACCOUNT, account=arn.account, partition=arn.partition)
     name = rest.rpartition("/")[2]
@@ -87,7 +91,9 @@ def _from_arn(arn: Arn) -> Name:
     role, _, session = rest.partition("/")
     if arn.service == "sts" and kind == "assumed-role" and role and session and "/" not in session:
         return Name(Named.SESSION, arn.account, CallerKind.ROLE_SESSION, role, session, arn.partition)
-    return Name(Named.NOBODY)
+    if arn.service == "sts" and kind == "federated-user" and rest and "/" not in rest:
+        return Name(Named.SESSION, arn.account, CallerKind.FEDERATED_USER, rest, partition=arn.partition)
+    return Name(Named.NOBODY) if arn.service == "iam" and kind == "group" else unknown
 
 
 # Looking up a member of an enumeration by name takes longer than what is done with it here.
@@ -118,16 +124,22 @@ def names(name: Name, caller: Caller, *, services: Truth = Truth.MAYBE) -> Truth
         return Truth.of(bool(caller.unique_id) and caller.unique_id == name.name)
     if named is Named.FEDERATED:
         return _MAYBE if caller.kind is CallerKind.ROLE_SESSION else _NO
+    if named is Named.UNKNOWN:
+        return _MAYBE if name.account in ("", caller.account) else _NO
     # Which account a canonical user id stands for cannot be told from the policy.
     return _MAYBE if named is Named.CANONICAL_USER else _NO
 
 
 _IN_AN_ACCOUNT = (_IDENTITY, _ACCOUNT_ITSELF, _SESSION)
-_OF_ACCOUNTS = (CallerKind.ROLE_SESSION, CallerKind.USER, CallerKind.ROOT)
+_OF_ACCOUNTS = (CallerKind.ROLE_SESSION, CallerKind.USER, CallerKind.FEDERATED_USER, CallerKind.ROOT)
 
 
 def _is_within(name: Name, caller: Caller) -> bool:
-    """Whether the caller is of the account, and is the role, user or session of that name, where one is named."""
+    """Whether the caller is of the account, and is the role, user or session of that name, where one is named.
+
+    A federated user is let in by its own name, not by that of the user who federates.
+    https://docs.aws.amazon.com/STS/latest/APIReference/API_GetFederationToken.html
+    """
     if name.account != caller.account or name.partition not in ("", caller.partition):
         return False
     if name.named is _ACCOUNT_ITSELF:
@@ -180,11 +192,13 @@ def _not_listed(listed: list[tuple[Name, Truth]], caller: Caller, effect: Effect
     return Truth.NO if exempt and not unknown_boundary else Truth.MAYBE
 
 
-BOUNDED = (CallerKind.ROLE_SESSION, CallerKind.USER)
+BOUNDED = (CallerKind.ROLE_SESSION, CallerKind.USER, CallerKind.FEDERATED_USER)
 
 
 def chain(kind: CallerKind) -> set[Named]:
-    """Every form in which NotPrincipal must list a caller."""
+    """Every form in which NotPrincipal must list a caller. A request does not tell who the user behind a federated one
+    is, so that one is never surely exempt.
+    """
     if kind is CallerKind.SERVICE:
         return {Named.SERVICE}
     forms = {Named.ACCOUNT}

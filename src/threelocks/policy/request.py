@@ -13,6 +13,7 @@ from enum import StrEnum
 class CallerKind(StrEnum):
     ROLE_SESSION = "role session"
     USER = "IAM user"
+    FEDERATED_USER = "federated user"  # by GetFederationToken
     ROOT = "root user"
     SERVICE = "AWS service"
     ANONYMOUS = "anonymous"
@@ -20,7 +21,7 @@ class CallerKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks. `name` is the role's, the user's or the service's (`logging.s3.amazonaws.com`)."""
+    """Who asks. `name` is that of the role, user, federated user or service (`logging.s3.amazonaws.com`)."""
 
     kind: CallerKind
     account: str = ""
@@ -33,12 +34,17 @@ class Caller:
 
     @property
     def principal_arn(self) -> str:
-        """`aws:PrincipalArn`: for a session, the ARN of its role. Empty for services and anonymous callers."""
+        """`aws:PrincipalArn`: for a session, the ARN of its role. Empty for services and anonymous callers.
+
+        https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-principalarn
+        """
         where = f"arn:{self.partition}:iam::{self.account}:"
         if self.kind is CallerKind.ROLE_SESSION:
             return f"{where}role{self.path}{self.name}"
         if self.kind is CallerKind.USER:
             return f"{where}user{self.path}{self.name}"
+        if self.kind is CallerKind.FEDERATED_USER:
+            return f"arn:{self.partition}:sts::{self.account}:federated-user/{self.name}"
         return f"{where}root" if self.kind is CallerKind.ROOT else ""
 
     @property
@@ -73,6 +79,8 @@ class Caller:
         elif self.kind is CallerKind.USER:
             keys["aws:userid"] = (self.unique_id,)
             keys["aws:username"] = (self.name,)
+        elif self.kind is CallerKind.FEDERATED_USER:
+            keys["aws:userid"] = (f"{self.account}:{self.name}",)
         else:
             keys["aws:userid"] = (self.account,)
         return keys
@@ -81,6 +89,7 @@ class Caller:
 _PRINCIPAL_TYPE = {
     CallerKind.ROLE_SESSION: "AssumedRole",
     CallerKind.USER: "User",
+    CallerKind.FEDERATED_USER: "FederatedUser",
     CallerKind.ROOT: "Account",
 }
 

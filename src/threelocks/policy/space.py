@@ -98,6 +98,8 @@ _WORD = frozenset(string.ascii_letters + string.digits + "_+=,.@-")
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 ACCOUNT = Shape("3456789012", 12, 12, frozenset(string.digits))
 NAME = Shape("xyzabcdefghijklmnopqrstuvw" + string.ascii_uppercase + string.digits + "-_.+=,@", 1, 64, _WORD)
+# https://docs.aws.amazon.com/STS/latest/APIReference/API_GetFederationToken.html
+FEDERATED_NAME = Shape(NAME.letters, 2, 32, _WORD, example="federated")
 SESSION_NAME = Shape(NAME.letters, 2, 64, _WORD, example="session")
 PATH = Shape("/" + _FREE_LETTERS, 1, 512, frozenset(map(chr, range(0x21, 0x7F))), path=True)
 _CAPITALS = "X" + string.ascii_uppercase + string.digits
@@ -213,6 +215,8 @@ class CallerSpace:
             return self.view(*where, ":role", self.path, self.name)
         if self.kind is CallerKind.USER:
             return self.view(*where, ":user", self.path, self.name)
+        if self.kind is CallerKind.FEDERATED_USER:
+            return self.view(f"arn:{self.partition}:sts::", self.account, ":federated-user/", self.name)
         return self.view(*where, ":root") if self.kind is CallerKind.ROOT else None
 
     def keys(self) -> dict[str, Binding]:
@@ -230,6 +234,7 @@ class CallerSpace:
         userid = {
             CallerKind.ROLE_SESSION: self.view(self.unique_id, ":", self.session),
             CallerKind.USER: self.view(self.unique_id),
+            CallerKind.FEDERATED_USER: self.view(self.account, ":", self.name),
             CallerKind.ROOT: self.view(self.account),
         }
         return {

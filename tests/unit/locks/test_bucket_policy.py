@@ -450,6 +450,32 @@ def test_whether_a_deny_of_an_identity_provider_hits_the_role_is_not_known(provi
     assert judged.headline is Headline.UNKNOWN
 
 
+FEDERATED_ELSEWHERE = {
+    "by its ARN": allow("s3:GetObject", OBJECTS, to=f"arn:aws:sts::{STRANGER}:federated-user/bob"),
+    "by its id": allow("s3:GetObject", OBJECTS, to="*", when=when("StringLike", "aws:userid", f"{STRANGER}:b*")),
+    "by its type": allow(
+        "s3:GetObject", OBJECTS, to="*", when=when("StringEquals", "aws:PrincipalType", "FederatedUser")
+    ),
+}
+
+
+@pytest.mark.parametrize("statement", FEDERATED_ELSEWHERE.values(), ids=FEDERATED_ELSEWHERE)
+def test_a_federated_user_of_another_account_is_one_more_reader(statement: dict[str, Any]) -> None:
+    """https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html#sts-session-principals"""
+    found = [one for one in findings(bucket(SHARE_BUCKET, statement)) if one.kind is Kind.WIDE]
+    assert {one.code for one in found} == {"bucket.wide-principal"}
+    assert all(one.witness and ":federated-user/" in one.witness.principal for one in found)
+    assert {f"account {STRANGER}", OTHERS} & {one.principal for one in found}
+
+
+def test_a_principal_of_a_form_that_is_not_known_is_perhaps_anybody_of_its_account() -> None:
+    unknown = allow("s3:GetObject", OBJECTS, to=f"arn:aws:sts::{STRANGER}:new-form/bob")
+    one = only(bucket(SHARE_BUCKET, unknown))
+    assert (one.code, one.principal, one.kind) == ("bucket.not-fully-checked", f"account {STRANGER}", Kind.UNREAD)
+    against = deny("s3:GetObject", OBJECTS, to=f"arn:aws:sts::{CONSUMER}:new-form/bob")
+    assert codes(bucket(SHARE_BUCKET, against)) == {"bucket.not-fully-checked"}
+
+
 def test_each_class_of_principals_has_its_own_finding_and_witness() -> None:
     reader = "s3:GetObject"
     observation = bucket(

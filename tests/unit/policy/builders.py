@@ -33,6 +33,10 @@ def user(account: str = CONSUMER, name: str = "ana", **more: Any) -> Caller:
     return Caller(CallerKind.USER, account=account, name=name, **more)
 
 
+def federated(account: str = CONSUMER, name: str = "f") -> Caller:
+    return Caller(CallerKind.FEDERATED_USER, account=account, name=name, has_boundary=False)
+
+
 def root(account: str = CONSUMER) -> Caller:
     return Caller(CallerKind.ROOT, account=account)
 

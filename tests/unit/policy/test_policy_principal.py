@@ -21,6 +21,7 @@ from tests.unit.policy.builders import (
     allow,
     ask,
     deny,
+    federated,
     only,
     role,
     root,
@@ -36,7 +37,7 @@ from threelocks.policy.request import Caller, CallerKind
 from threelocks.policy.space import CallerSpace, Space, View
 from threelocks.policy.truth import Truth
 
-ROLE, USER = CallerKind.ROLE_SESSION, CallerKind.USER
+ROLE, USER, FEDERATED = CallerKind.ROLE_SESSION, CallerKind.USER, CallerKind.FEDERATED_USER
 
 
 def name_of(value: str, kind: PrincipalType = PrincipalType.AWS) -> Name:
@@ -55,6 +56,7 @@ def name_of(value: str, kind: PrincipalType = PrincipalType.AWS) -> Name:
         (f"arn:aws:iam::{CONSUMER}:role/X", Name(Named.IDENTITY, CONSUMER, ROLE, "X", partition="aws")),
         (f"arn:aws:iam::{CONSUMER}:user/x/ana", Name(Named.IDENTITY, CONSUMER, USER, "ana", partition="aws")),
         (SESSION_ARN, Name(Named.SESSION, CONSUMER, ROLE, "BIAnalyticsRole", "nightly", "aws")),
+        (f"arn:aws:sts::{CONSUMER}:federated-user/f", Name(Named.SESSION, CONSUMER, FEDERATED, "f", partition="aws")),
         (ROLE_ID, Name(Named.UNIQUE_ID, name=ROLE_ID)),
         ("AIDAEXAMPLEUSERID0001", Name(Named.UNIQUE_ID, name="AIDAEXAMPLEUSERID0001")),
     ],
@@ -86,7 +88,21 @@ def test_an_origin_access_identity_is_a_user_of_cloudfront() -> None:
     expected = Name(Named.IDENTITY, "cloudfront", USER, identity, partition="aws")
     assert name_of(f"arn:aws:iam::cloudfront:user/{identity}") == expected
     for none in ("arn:aws:iam::cloudfront:role/R", "arn:aws:iam::cloudfront:root", "arn:aws:iam::elsewhere:user/u"):
-        assert name_of(none).named is Named.NOBODY
+        assert name_of(none) == Name(Named.UNKNOWN)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(f"arn:aws:iam::{OWNER}:group/g", "arn:aws:iam::*:root", f"arn:*:iam::{OWNER}:root", "**", "2222*"),
+        *(f"arn:aws:iam::{OWNER}:role/R?", f"arn:aws:sts::{OWNER}:federated-user/*", "arn:aws:sts::*:self"),
+    ],
+)
+def test_a_group_and_a_name_with_a_wildcard_name_nobody(value: str) -> None:
+    """https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html"""
+    assert name_of(value) == Name(Named.NOBODY)
+    for caller in (role(), role(OWNER), user(), root(OWNER), federated(OWNER), service(), ANONYMOUS):
+        assert names(name_of(value), caller) is NO
 
 
 @pytest.mark.parametrize(
@@ -94,7 +110,6 @@ def test_an_origin_access_identity_is_a_user_of_cloudfront() -> None:
     [
         *(
             "",
-            "**",
             "junk",
             "11111111111",
             "1111111111111",
@@ -109,31 +124,40 @@ def test_an_origin_access_identity_is_a_user_of_cloudfront() -> None:
             f"arn:aws:iam::{OWNER}:role",
             f"arn:aws:iam::{OWNER}:role/",
         ),
-        *(f"arn:aws:iam::{OWNER}:group/g", f"arn:aws:iam::{OWNER}:Root", f"arn:aws:iam::{OWNER}:role/a/"),
+        *(f"arn:aws:iam::{OWNER}:Root", f"arn:aws:iam::{OWNER}:role/a/", f"arn:aws:sts::{OWNER}:assumed-root/r"),
         *(
             f"arn:aws:sts::{OWNER}:assumed-role/R",
             f"arn:aws:sts::{OWNER}:assumed-role/R/",
             f"arn:aws:sts::{OWNER}:root",
         ),
         *(f"arn:aws:sts::{OWNER}:assumed-role/a/R/s", f"arn:aws:sts::{OWNER}:assumed-role//s"),
-        *(f"arn:aws:sts::{OWNER}:federated-user/f", f"arn:aws:iam::{OWNER}:saml-provider/p"),
-        *("arn:aws:iam::*:root", "arn:aws:iam:::root", "arn:*:iam::111111111111:root", f"arn:aws:iam:r:{OWNER}:root"),
-        *(f"arn:aws:s3::{OWNER}:role/R", f"ARN:aws:iam::{OWNER}:root", f"arn:aws:iam::{OWNER}:role/R?"),
+        *(f"arn:aws:sts::{OWNER}:federated-user/", f"arn:aws:iam::{OWNER}:saml-provider/p"),
+        *("arn:aws:iam:::root", f"arn:aws:iam:r:{OWNER}:root", f"arn:aws:sts::{OWNER}:federated-user/a/f"),
+        *(f"arn:aws:s3::{OWNER}:role/R", f"ARN:aws:iam::{OWNER}:root"),
     ],
 )
-def test_whatever_else_names_nobody(value: str) -> None:
-    assert name_of(value).named is Named.NOBODY
-    for caller in (role(), role(OWNER), user(), root(OWNER), service(), ANONYMOUS):
-        assert names(name_of(value), caller) is NO
+def test_a_form_that_is_not_known_is_perhaps_anybody_with_an_account(value: str) -> None:
+    """AWS adds forms of principals; one that is not known must not pass for nobody."""
+    name = name_of(value)
+    assert name.named is Named.UNKNOWN
+    others = NO if name.account else MAYBE
+    for mine in (role(OWNER), user(OWNER), federated(OWNER), root(OWNER)):
+        assert names(name, mine) is MAYBE
+    for theirs in (role(), user(), federated(), root()):
+        assert names(name, theirs) is others
+    assert names(name, service()) is NO
+    assert names(name, ANONYMOUS) is NO
 
 
 ROLES = ("role", "other session", "other role", "owner's role")
 PROVIDERS = ("cognito-identity.amazonaws.com", f"arn:aws:iam::{OWNER}:saml-provider/sso", "*")
+IN_B = ("role", "other session", "other role", "user", "federated user", "root")
 CALLERS = {
     "role": role(),
     "other session": role(session="manual"),
     "other role": role(name="Other", unique_id="AROAEXAMPLEROLEID0002"),
     "user": user(),
+    "federated user": federated(),
     "root": root(),
     "owner's role": role(OWNER),
     "service": service(),
@@ -145,12 +169,17 @@ CALLERS = {
     ("entry", "covered"),
     [
         (("AWS", "*"), {**dict.fromkeys(CALLERS, YES), "service": MAYBE}),
-        (("AWS", CONSUMER), dict.fromkeys(("role", "other session", "other role", "user", "root"), YES)),
+        (("AWS", CONSUMER), dict.fromkeys(IN_B, YES)),
         (("AWS", ROLE_ARN), {"role": YES, "other session": YES}),
         (("AWS", f"arn:aws:iam::{CONSUMER}:user/BIAnalyticsRole"), {}),
         (("AWS", f"arn:aws:iam::{CONSUMER}:user/ana"), {"user": YES}),
         (("AWS", f"arn:aws:iam::{CONSUMER}:role/ana"), {}),
         (("AWS", SESSION_ARN), {"role": YES}),
+        (("AWS", f"arn:aws:iam::{CONSUMER}:user/f"), {}),
+        (("AWS", f"arn:aws:sts::{CONSUMER}:federated-user/f"), {"federated user": YES}),
+        (("AWS", f"arn:aws:sts::{CONSUMER}:federated-user/g"), {}),
+        (("AWS", f"arn:aws:sts::{CONSUMER}:assumed-role/f/f"), {}),
+        (("AWS", f"arn:aws:sts::{CONSUMER}:new-form/f"), dict.fromkeys(IN_B, MAYBE)),
         (("AWS", ROLE_ID), {"role": YES, "other session": YES, "owner's role": YES}),
         (("AWS", STRANGER), {}),
         (("Service", "logging.s3.amazonaws.com"), {"service": YES}),
@@ -174,6 +203,9 @@ def test_an_unknown_unique_id_is_nobodys() -> None:
     ("listed", "who", "allowed", "denied"),
     [
         ({"AWS": STRANGER}, "role", YES, YES),
+        ({"AWS": STRANGER}, "federated user", YES, YES),
+        ({"AWS": "*"}, "federated user", NO, NO),
+        ({"AWS": [CONSUMER, f"arn:aws:sts::{CONSUMER}:federated-user/f"]}, "federated user", MAYBE, MAYBE),
         ({"AWS": "*"}, "role", NO, NO),
         ({"AWS": "*"}, "anonymous", NO, NO),
         ({"AWS": "*"}, "service", MAYBE, MAYBE),
@@ -243,6 +275,17 @@ def test_several_entries_are_alternatives() -> None:
                 "aws:principaltype": "User",
                 "aws:userid": "AIDAEXAMPLEUSERID0001",
                 "aws:username": "ana",
+            },
+        ),
+        (
+            federated(),
+            f"arn:aws:sts::{CONSUMER}:federated-user/f",
+            {
+                "aws:principalarn": f"arn:aws:sts::{CONSUMER}:federated-user/f",
+                "aws:principalaccount": CONSUMER,
+                "aws:principalisawsservice": "false",
+                "aws:principaltype": "FederatedUser",
+                "aws:userid": f"{CONSUMER}:f",
             },
         ),
         (
