@@ -224,6 +224,14 @@ class WatchedRegion:
 
 
 @dataclass(frozen=True, slots=True)
+class WatchedDenials:
+    """What brings refused reads to their diagnosis."""
+
+    queue: str  # ARN: where they must arrive
+    rules: Source[tuple[EventRule, ...]]
+
+
+@dataclass(frozen=True, slots=True)
 class WatchdogObservation:
     """What the watchdog itself lives on."""
 
@@ -231,6 +239,7 @@ class WatchdogObservation:
     regions: tuple[WatchedRegion, ...]
     alert_topic: str  # ARN
     subscribed: Source[int]  # confirmed subscriptions; Absent: the topic is gone
+    denials: WatchedDenials | None = None  # None: refused reads are not diagnosed here
 
 
 @dataclass(frozen=True, slots=True)

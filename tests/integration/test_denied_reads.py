@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from moto.events.models import events_backends
 
 from simulation import denials
 from simulation.changes import (
@@ -167,3 +168,25 @@ def test_records_brought_by_hand_are_diagnosed_by_the_re_check(world: World) -> 
     (told,) = answer["diagnoses"]
     assert (told["locks"], told["sure"]) == (["bucket_policy"], "certain")
     after(world, put_bucket_policy(as_agreed))
+
+
+@pytest.mark.parametrize("name", ["ReadDeniedRule", "DecryptDeniedRule"])
+def test_a_rule_for_refused_reads_that_is_off_is_told_by_the_sweep(world: World, name: str) -> None:
+    owner = world.contract.owner.account
+    rules = events_backends[owner]["eu-west-1"].event_buses["default"].rules
+    rule = next(each for each in rules.values() if name in each.name)
+    was, rule.state = rule.state, "DISABLED"
+    assert swept(world) == {"watchdog.rule-off"}
+    rule.state = was
+    assert swept(world) == set()
+
+
+def swept(world: World) -> set[str]:
+    """What the owner knows to be off when both accounts have swept and heard each other."""
+    for _ in range(2):
+        world.cloud.clock.advance(AN_HOUR)
+        for account in world.accounts:
+            world.invoke(account, "sweep", {})
+        world.settle()
+    (share,) = world.invoke(world.contract.owner.account, "recheck", {})["contracts"]
+    return {each["code"] for each in share["findings"]}

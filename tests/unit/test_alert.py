@@ -221,6 +221,15 @@ def stories() -> dict[str, Mail]:
     }
 
 
+def test_what_is_not_watched_is_remarked_in_every_mail() -> None:
+    slot = watching().happens(OWNER, NO_ALLOW, cause=change())[OWNER]
+    assert slot is not None
+    remarked = replace(slot, after=replace(slot.after, remarks=("ceilings not watched: service control policies",)))
+    mail = compose(CONTRACT, remarked, account=OWNER, recheck="threelocks-recheck")
+    assert "\nREMARKS\n  Ceilings not watched: service control policies.\n\n" in mail.body
+    assert "REMARKS" not in compose(CONTRACT, slot, account=OWNER, recheck="threelocks-recheck").body
+
+
 @pytest.mark.parametrize("name", stories())
 def test_the_mail_reads_as_agreed(name: str) -> None:
     """THREELOCKS_GOLDEN=write renews the texts."""

@@ -76,6 +76,18 @@ def observe(clients: Clients, account: str = CONSUMER) -> WatchdogObservation:
     return seen
 
 
+def test_the_rules_for_refused_reads_are_asked_for_where_there_is_a_queue_for_them() -> None:
+    clients = Clients()
+    denied = f"arn:aws:sqs:{REGION}:{CONSUMER}:denied"
+    observer = AwsObserver(clients, lambda: NOW, Duties(REGION, QUEUE, TOPIC, denied))
+    seen = observer.observe(CONTRACT, CONSUMER).watchdog
+    assert seen is not None
+    assert seen.denials is not None
+    assert isinstance(seen.denials.rules, Found)
+    assert ("list_rule_names_by_target", REGION, {"TargetArn": denied}) in clients.asked
+    assert observe(Clients()).denials is None
+
+
 def test_home_and_relay_are_read_each_in_its_region() -> None:
     clients = Clients()
     home, relay = observe(clients).regions

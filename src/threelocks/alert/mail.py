@@ -77,6 +77,7 @@ def compose(contract: Contract, slot: Slot, *, account: str, recheck: str) -> Ma
         _cause(contract, slot, account),
         _to_do(contract, slot, account),
         _readers(contract, slot),
+        _remarks(slot.after),
         again_lines(contract, account, recheck),
         _incident(contract, slot),
     )
@@ -444,6 +445,12 @@ def _readers(contract: Contract, slot: Slot) -> list[str]:
         lines += wrapped(f"{item.see[:1].upper()}{item.see[1:]}.", INDENT)
         lines += wrapped(f"On record: {item.record}.", INDENT)
     return ["WHAT READERS SEE", *lines]
+
+
+def _remarks(share: Share) -> list[str]:
+    """What no finding covers, such as ceilings that nobody reads: the standing says nothing of it."""
+    lines = [line for remark in share.remarks[:AT_ALL] for line in wrapped(ended(begun(plain(remark, 300))), INDENT)]
+    return ["REMARKS", *lines] if lines else []
 
 
 def again_lines(contract: Contract, account: str, recheck: str) -> list[str]:

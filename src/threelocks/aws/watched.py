@@ -14,7 +14,7 @@ from threelocks.aws.answer import Answer, Call, UnreadError, source
 from threelocks.aws.look import Asker, Look
 from threelocks.contract import Contract
 from threelocks.locks.watchdog import duties
-from threelocks.observation import EventRule, Found, Source, WatchdogObservation, WatchedRegion
+from threelocks.observation import EventRule, Found, Source, WatchdogObservation, WatchedDenials, WatchedRegion
 from threelocks.policy.arn import Arn
 
 
@@ -48,6 +48,7 @@ class Duties:
     home_region: str
     change_queue: str  # ARN
     alert_topic: str  # ARN
+    denied_queue: str = ""  # ARN; empty when refused reads are not diagnosed
 
 
 def observe(look: Look, contract: Contract, account: str, stack: Duties) -> WatchdogObservation:
@@ -64,7 +65,13 @@ def observe(look: Look, contract: Contract, account: str, stack: Duties) -> Watc
         ),
         alert_topic=stack.alert_topic,
         subscribed=source(lambda: _subscribed(look, stack)),
+        denials=_denials(look, stack) if stack.denied_queue else None,
     )
+
+
+def _denials(look: Look, stack: Duties) -> WatchedDenials:
+    ask = Asker(look, stack.home_region)
+    return WatchedDenials(stack.denied_queue, source(lambda: tuple(_rules(ask, stack.denied_queue))))
 
 
 def _home(look: Look, region: str, sources: tuple[str, ...], queue: str) -> WatchedRegion:

@@ -141,12 +141,16 @@ class App:
 
         known = environment.read(WatchEnvironment, self.variables)
         topic = Arn.parse(known.alert_topic)
-        name = known.change_queue.rpartition("/")[2]
-        queue = str(Arn(topic.partition, "sqs", known.region, known.account, name))
+
+        def queue(url: str) -> str:
+            return str(Arn(topic.partition, "sqs", known.region, known.account, url.rpartition("/")[2])) if url else ""
+
         observer = SharedObserver(self.observer)
         desk = replace(self.desk, store=SharedStore(self.store, bulk=self.store.contracts))
         watch = replace(self.watch, desk=desk, observer=observer, history=Lookups(self.clients))
-        thorough = observer.looking_after(Duties(known.region, queue, known.alert_topic))
+        thorough = observer.looking_after(
+            Duties(known.region, queue(known.change_queue), known.alert_topic, queue(known.denied_queue))
+        )
         return Shift(watch, replace(watch, observer=thorough))
 
     @cached_property

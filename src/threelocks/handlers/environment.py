@@ -50,6 +50,10 @@ class WatchEnvironment(DeskEnvironment):
     reporter_role: Annotated[str, StringConstraints(pattern=r"^arn:[a-z-]+:iam::")] = Field(
         alias="THREELOCKS_REPORTER_ROLE"
     )
+    # Of refused reads; empty when they are not diagnosed.
+    denied_queue: Annotated[str, StringConstraints(pattern=r"^$|^https?://")] = Field(
+        default="", alias="THREELOCKS_DENIED_QUEUE"
+    )
 
 
 class AskEnvironment(TableEnvironment):

@@ -14,7 +14,15 @@ from threelocks.contract import Contract
 from threelocks.events import API_CALL, EVENTS, SERVICE_EVENT, SERVICE_EVENTS
 from threelocks.finding import Finding, Kind, Lock, Remedy
 from threelocks.locks.case import WATCHDOG, About, Case, unread
-from threelocks.observation import Absent, EventRule, Found, Unreadable, WatchdogObservation, WatchedRegion
+from threelocks.observation import (
+    Absent,
+    EventRule,
+    Found,
+    Unreadable,
+    WatchdogObservation,
+    WatchedDenials,
+    WatchedRegion,
+)
 from threelocks.policy.arn import Arn
 
 S3, KMS, IAM, EC2 = "s3.amazonaws.com", "kms.amazonaws.com", "iam.amazonaws.com", "ec2.amazonaws.com"
@@ -52,7 +60,7 @@ def duties(contract: Contract, account: str, home_region: str) -> tuple[tuple[st
 def judge_watchdog(case: Case, seen: WatchdogObservation) -> list[Finding]:
     """Findings on the watchdog of `case.observation.account`."""
     findings = [finding for region in seen.regions for finding in _region(case, seen, region)]
-    return [*findings, *_subscribed(case, seen)]
+    return [*findings, *_denials(case, seen.denials), *_subscribed(case, seen)]
 
 
 def judge_contract(case: Case) -> Iterator[Finding]:
@@ -131,6 +139,39 @@ def _relay(about: About, region: WatchedRegion, rules: tuple[EventRule, ...]) ->
         yield _risk(about, "watchdog.relay-failing", detail, sentence, _enabling(rules))
 
 
+# Refused reads, and the state that a rule for them must have: Decrypt is a read-only management event.
+# https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-service-event-cloudtrail.html
+_ENABLED, _READS_TOO = "ENABLED", "ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS"
+DENIALS = {
+    (S3, "GetObject"): {_ENABLED, _READS_TOO},
+    (S3, "HeadObject"): {_ENABLED, _READS_TOO},
+    (S3, "ListObjects"): {_ENABLED, _READS_TOO},
+    (S3, "ListObjectsV2"): {_ENABLED, _READS_TOO},
+    (KMS, "Decrypt"): {_READS_TOO},
+}
+
+
+def _denials(case: Case, seen: WatchedDenials | None) -> Iterator[Finding]:
+    """The rules of the diagnosis of refused reads, where the stack has it turned on."""
+    if seen is None:
+        return
+    about = _about(case, seen.queue, "the queue of refused reads")
+    yield from unread(case, about, (seen.rules,))
+    if isinstance(seen.rules, Unreadable):
+        return
+    rules = seen.rules.value if isinstance(seen.rules, Found) else ()
+    taken = [(rule.state, set(_taken(rule.pattern, failed=True))) for rule in rules]
+    missing = sorted(
+        name
+        for (source, name), states in DENIALS.items()
+        if not any(state in states and (API_CALL, source, name) in rows for state, rows in taken)
+    )
+    if missing:
+        detail = f"no enabled rule brings refused calls of {_listed(missing)} to their diagnosis{_off(rules)}"
+        sentence = "Deploy the home stack again, or turn its parameter DiagnoseDenials off; find out who turned it off."
+        yield _risk(about, "watchdog.rule-off", detail, sentence, ())
+
+
 def _subscribed(case: Case, seen: WatchdogObservation) -> Iterator[Finding]:
     about = _about(case, seen.alert_topic, "the alert topic")
     yield from unread(case, about, (seen.subscribed,))
@@ -167,18 +208,19 @@ def _missing(sources: tuple[str, ...], rules: Iterable[EventRule]) -> list[str]:
     )
 
 
-def _taken(pattern: str) -> Iterator[tuple[str, str, str]]:
-    """(detail-type, eventSource, eventName) that a pattern takes. One that is limited in a way that we do not write, or
-    is no pattern at all, counts as taking nothing.
+def _taken(pattern: str, *, failed: bool = False) -> Iterator[tuple[str, str, str]]:
+    """(detail-type, eventSource, eventName) that a pattern takes, of calls that succeeded or of those that `failed`.
+    One that is limited in a way that we do not write, or is no pattern at all, counts as taking nothing.
 
     https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-event-patterns.html
     """
     try:
         whole = json.loads(pattern)
         detail = whole["detail"]
-        if not (set(whole) <= _FIELDS and set(detail) <= _DETAIL_FIELDS):
+        fields = _DETAIL_FIELDS | ({"userIdentity"} if failed else set())  # refused reads: of some callers only
+        if not (set(whole) <= _FIELDS and set(detail) <= fields):
             return
-        if detail.get("errorCode", [{"exists": False}]) != [{"exists": False}]:
+        if detail.get("errorCode", [{"exists": failed}]) != [{"exists": failed}]:
             return
         rows: list[tuple[Any, Any, Any]] = [
             (kind, source, name)

@@ -11,11 +11,12 @@ import pytest
 
 from threelocks import contract as contracts
 from threelocks.contract import Contract
+from threelocks.diagnose.denial import ACTIONS
 from threelocks.events import API_CALL, EVENTS, SERVICE_EVENT, SERVICE_EVENTS
 from threelocks.finding import Finding, Kind, Lock, Scope
 from threelocks.judge import judge
 from threelocks.locks.case import Case
-from threelocks.locks.watchdog import EC2, IAM, KMS, ORGANIZATIONS, S3, duties, judge_watchdog
+from threelocks.locks.watchdog import DENIALS, EC2, IAM, KMS, ORGANIZATIONS, S3, duties, judge_watchdog
 from threelocks.observation import (
     Absent,
     EventRule,
@@ -23,6 +24,7 @@ from threelocks.observation import (
     Observation,
     Unreadable,
     WatchdogObservation,
+    WatchedDenials,
     WatchedRegion,
 )
 
@@ -82,6 +84,61 @@ ONE = Found(1)
 def found(*regions: WatchedRegion, subscribed: Any = ONE) -> list[Finding]:
     seen = WatchdogObservation(HOME, regions or (ALL_HOME, ALL_RELAYED), TOPIC, subscribed)
     return judge_watchdog(Case(contract(), (), Observation(CONSUMER, NOW), {}), seen)
+
+
+# --- the rules for refused reads ---
+
+QUEUE = f"arn:aws:sqs:{HOME}:{CONSUMER}:denied"
+READS_TOO = "ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS"
+
+
+def refused(source: str, names: list[str], **more: Any) -> str:
+    caller = {"userIdentity": {"accountId": [OWNER, CONSUMER]}}
+    detail = {"eventSource": [source], "eventName": names, "errorCode": [{"exists": True}], **caller, **more}
+    return pattern(source, names, detail=detail)
+
+
+READS = rule("read-denied", refused(S3, [name for source, name in DENIALS if source == S3]))
+DECRYPTS = rule("decrypt-denied", refused(KMS, ["Decrypt"]), state=READS_TOO)
+
+
+def of_denials(*rules: EventRule) -> list[Finding]:
+    seen = WatchdogObservation(HOME, (ALL_HOME, ALL_RELAYED), TOPIC, ONE, WatchedDenials(QUEUE, Found(rules)))
+    return judge_watchdog(Case(contract(), (), Observation(CONSUMER, NOW), {}), seen)
+
+
+def test_what_counts_as_a_refused_read_here_is_what_is_diagnosed() -> None:
+    assert set(DENIALS) == set(ACTIONS)
+
+
+def test_the_rules_for_refused_reads_are_watched_where_the_stack_has_them() -> None:
+    assert of_denials(READS, DECRYPTS) == []
+    assert found() == []  # nothing is diagnosed
+
+
+@pytest.mark.finding("watchdog.rule-off")
+@pytest.mark.parametrize(
+    ("rules", "missing"),
+    [
+        ((), "Decrypt, GetObject, HeadObject, ListObjects, ListObjectsV2"),
+        ((READS,), "Decrypt"),
+        ((READS, replace(DECRYPTS, state="DISABLED")), "Decrypt"),
+        ((READS, replace(DECRYPTS, state="ENABLED")), "Decrypt"),  # no read-only management event comes to it
+        ((replace(READS, state="DISABLED"), DECRYPTS), "GetObject, HeadObject, ListObjects, ListObjectsV2"),
+        ((READS, rule("x", refused(KMS, ["Decrypt"], errorCode=[{"exists": False}]), state=READS_TOO)), "Decrypt"),
+        ((READS, rule("x", refused(KMS, ["Decrypt"], sourceIPAddress=["x"]), state=READS_TOO)), "Decrypt"),
+    ],
+)
+def test_a_rule_for_refused_reads_that_is_off_is_found(rules: tuple[EventRule, ...], missing: str) -> None:
+    (finding,) = of_denials(*rules)
+    assert (finding.code, finding.resource) == ("watchdog.rule-off", QUEUE)
+    assert f"refused calls of {missing} to their diagnosis" in finding.detail
+
+
+def test_rules_for_refused_reads_that_cannot_be_read_are_unread() -> None:
+    seen = WatchdogObservation(HOME, (ALL_HOME, ALL_RELAYED), TOPIC, ONE, WatchedDenials(QUEUE, DENIED))
+    (finding,) = judge_watchdog(Case(contract(), (), Observation(CONSUMER, NOW), {}), seen)
+    assert finding.code == "watchdog.unread"
 
 
 def codes(*regions: WatchedRegion, **changes: Any) -> list[str]:
