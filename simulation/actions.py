@@ -38,6 +38,8 @@ def needs(service: str, operation: str, params: Mapping[str, Any], place: Place)
         )
     if (service, operation) == ("dynamodb", "TransactWriteItems"):
         return tuple(_of_item(item, place) for item in params["TransactItems"])
+    if (service, operation) == ("events", "PutEvents"):
+        return ()  # the bus asks for itself
     action = _NAMED_OTHERWISE.get((service, operation), f"{service}:{operation}")
     own = Need(action, _RESOURCES[service](params, place))
     return (own, *_of_encrypted(own.resource)) if action == "sns:Publish" else (own,)

@@ -215,6 +215,7 @@ def variables(account: str) -> dict[str, str]:
         "THREELOCKS_SILENCE_SECONDS": "12000",
         "THREELOCKS_MERGE_SECONDS": "300",
         "THREELOCKS_REMINDER_HOURS": "24",
+        "THREELOCKS_CHAT_TOPIC": "",
     }
 
 

@@ -145,6 +145,19 @@ class MemoryMailer:
 
 
 @dataclass
+class MemoryBus:
+    """The account's own bus: what was announced, as JSON."""
+
+    failures: Failures = field(default_factory=Failures)
+    events: list[str] = field(default_factory=list)
+
+    def announce(self, detail: str) -> None:
+        self.failures.call("announce")
+        self.events.append(detail)
+        self.failures.call("announced")
+
+
+@dataclass
 class MemoryLedger:
     """Entries: (contract, name) -> held until, kept until, body."""
 

@@ -35,7 +35,7 @@ from threelocks.report import (
     trimmed,
 )
 from threelocks.settle import SETTLED, behind, carried, heard_of, next_look, settled, timer, touches
-from threelocks.state import FindingId, Moment, Received, Reminder, Silence, Slot, Standing, State, Times
+from threelocks.state import MAIL, FindingId, Moment, Received, Reminder, Silence, Slot, Standing, State, Times
 from threelocks.waiving import marked
 
 __all__ = ["FindingId", "Moment", "Received", "Silence", "Slot", "Standing", "State", "Times", "touches"]
@@ -285,9 +285,9 @@ def due(contract: Contract, state: State, moment: Moment) -> datetime | None:
 def fill(contract: Contract, state: State, cause: Cause, moment: Moment, *, reminds: bool = False) -> State:
     """The state with its slot filled, when the slot is free and there is something to tell that need not wait, or, if
     this check `reminds`, something to tell again."""
-    after = merge(contract, state)
     if state.slot:
-        return state
+        return _overtaken(contract, state, cause, moment, reminds=reminds)
+    after = merge(contract, state)
     if not worth_telling(state.told, after):
         return _reminding(contract, state, after, cause, moment) if reminds else state
     if waits_until(state, after, moment):
@@ -302,6 +302,17 @@ def fill(contract: Contract, state: State, cause: Cause, moment: Moment, *, remi
         changes=_changes_behind(state, after),
     )
     return replace(state, slot=slot)
+
+
+def _overtaken(contract: Contract, state: State, cause: Cause, moment: Moment, *, reminds: bool) -> State:
+    """The state with its slot filled anew, when people have read what is in it, another way still fails, and there is
+    something else to tell. So no failing chat holds back a mail; the next card tells all that stands by then."""
+    slot = state.slot
+    if slot is None or MAIL not in slot.done or moment.now < slot.claimed_until:
+        return state
+    emptied = replace(state, told=slot.after, told_at=slot.claimed_until, told_incidents=slot.incidents, slot=None)
+    filled = fill(contract, emptied, cause, moment, reminds=reminds)
+    return filled if filled.slot else state
 
 
 def _reminding(contract: Contract, state: State, after: Share, cause: Cause, moment: Moment) -> State:
@@ -344,6 +355,7 @@ def refreshed(contract: Contract, state: State, moment: Moment) -> Slot | None:
         failures=0,
         reminder=Reminder.NONE,
         changes=_changes_behind(state, now),
+        done=(),
     )
 
 

@@ -90,6 +90,11 @@ class Mailer(Protocol):
         anything else when another try may succeed."""
 
 
+class Announcer(Protocol):
+    def announce(self, detail: str) -> None:
+        """Put an announcement on the account's own bus; raises when EventBridge did not take it."""
+
+
 class Ledger(Protocol):
     """What was done about a contract and must not be done again soon. Entries go by themselves when they expire."""
 

@@ -61,6 +61,10 @@ class Reminder(StrEnum):
     DEADLINE = "deadline"  # something will soon be lost for good
 
 
+MAIL, CHAT, EVENT = "mail", "chat", "event"
+"""The ways by which people and programs are told; the mail is the one that counts as telling."""
+
+
 @dataclass(frozen=True, slots=True)
 class Slot:
     """The one announcement that is on its way. A crash repeats it with the same id; it is never lost."""
@@ -74,6 +78,7 @@ class Slot:
     failures: int = 0  # how often it could not be sent
     reminder: Reminder = Reminder.NONE
     changes: tuple[Change, ...] = ()  # what the changes of our own policies behind it did, oldest first
+    done: tuple[str, ...] = ()  # the ways by which it was sent already: MAIL and others
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,17 +13,40 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from threelocks import incident, lookup, pins
-from threelocks.alert import AT_ONCE, Mail, Told, compose, likeness, short_mail, together
+from threelocks.alert import (
+    AT_ONCE,
+    Mail,
+    Told,
+    card,
+    card_of_many,
+    compose,
+    event,
+    likeness,
+    short_card,
+    short_event,
+    short_mail,
+    together,
+)
 from threelocks.contract import Contract, Party
 from threelocks.finding import Cause, Change, Finding, Share, Verdict
 from threelocks.judge import judge
 from threelocks.locks.compare import compare
 from threelocks.locks.kept import Kept, changed, kept
 from threelocks.observation import Absent, Found, Observation, Unreadable
-from threelocks.ports import ConflictError, EventHistory, Mailer, Observer, RefusedMailError, Reporter, Store, Timer
+from threelocks.ports import (
+    Announcer,
+    ConflictError,
+    EventHistory,
+    Mailer,
+    Observer,
+    RefusedMailError,
+    Reporter,
+    Store,
+    Timer,
+)
 from threelocks.report import MalformedError, Report, ReportRequest, refusal, request_refusal
 from threelocks.settle import SETTLED, covered
-from threelocks.state import Moment, Slot, State, Times
+from threelocks.state import CHAT, EVENT, MAIL, Moment, Slot, State, Times
 
 TRIES = 8  # at a conditional write that others win
 LOOKS = 3  # at most so many observations, to see a new finding twice in a row
@@ -90,6 +113,8 @@ class Desk:
     recheck: str = "threelocks-recheck"  # the function to invoke for a re-check, as the mail names it
     claim: timedelta = timedelta(minutes=2)
     times: Times = field(default=Times())
+    chat: Mailer | None = None  # a topic of its own, for cards
+    bus: Announcer | None = None  # the account's own, for other automations
 
     def moment(self) -> Moment:
         return Moment(self.now(), self.new_id, self.claim, self.times)
@@ -130,7 +155,7 @@ class Desk:
                 if taken is not None:
                     contract, held = taken
                     mail = self._mail(contract, held)
-                    alike.setdefault(likeness(held, mail), []).append((contract, held, mail))
+                    alike.setdefault((likeness(held, mail), held.done), []).append((contract, held, mail))
         for rows in alike.values():
             for start in range(0, len(rows), AT_ONCE):
                 self._tell(rows[start : start + AT_ONCE], failures)
@@ -141,19 +166,27 @@ class Desk:
 
     def _tell(self, rows: Sequence[Told], failures: dict[str, Exception]) -> None:
         """INVARIANT: every slot of the rows is ours; each is emptied only when a mail that has its id was sent."""
-        is_sent = len(rows) > 1 and self._send_together(rows)
+        done = self._send_together(rows) if len(rows) > 1 else ()
         for contract, slot, _ in rows:
             name = contract.name
             with _noting(failures, [name]):
-                self._announce(name, self._change_slot(name, slot, self._told) if is_sent else slot)
+                self._announce(name, self._send(contract, replace(slot, done=done)) if done else slot)
 
-    def _send_together(self, rows: Sequence[Told]) -> bool:
-        """False when it could not be sent: then each must be by itself, which tells what is wrong with which."""
-        with suppress(Exception):
+    def _send_together(self, rows: Sequence[Told]) -> tuple[str, ...]:
+        """The ways by which all were sent at once; none when the mail could not be: then each must be by itself, which
+        tells what is wrong with which. A card that fails is left to each as well."""
+        try:
             mail = together(rows)
             self.mailer.send(mail.subject, mail.body, mail.attributes)
-            return True
-        return False
+        except Exception:  # noqa: BLE001 - as above
+            return ()
+        with suppress(Exception):
+            if self.chat:
+                pairs = [(contract, slot) for contract, slot, _ in rows]
+                text = card_of_many(pairs, account=self.account, recheck=self.recheck)
+                self.chat.send(mail.subject, text, mail.attributes)
+                return (MAIL, CHAT)
+        return (MAIL,)
 
     def answer(self, sender: str, request: ReportRequest) -> bool:
         """Take up a party's request for a fresh report: ask for a check, whose report is the answer. False when the
@@ -249,14 +282,8 @@ class Desk:
             taken = self._take(name, held)
             if taken is None:
                 return any_sent
-            contract, slot = taken
-            try:
-                self._send(contract, slot)
-            except Exception:
-                self._change_slot(name, slot, _released(self.now()))
-                raise
+            held = self._send(*taken)
             any_sent = True
-            held = self._change_slot(name, slot, self._told)
         return any_sent
 
     def _told(self, contract: Contract, state: State) -> State:
@@ -301,7 +328,37 @@ class Desk:
             f"cannot empty the slot of `{name}`: others wrote first {TRIES} times; its mail will repeat"
         )
 
-    def _send(self, contract: Contract, slot: Slot) -> None:
+    def _send(self, contract: Contract, slot: Slot) -> Slot | None:
+        """Send by every way that has not taken it yet, and empty the slot; the slot that is ours afterwards.
+
+        One way's failure is not another's: it raises what failed when all were tried, and leaves the slot free for the
+        next try, which has the same id and those ways only.
+        """
+        done, failures = list(slot.done), list[Exception]()
+        for way, send in self._ways(contract, slot):
+            if way in done:
+                continue
+            try:
+                send()
+            except Exception as failure:  # noqa: BLE001 - raised below
+                failures.append(failure)
+            else:
+                done.append(way)
+        if not failures:
+            return self._change_slot(contract.name, slot, self._told)
+        self._change_slot(contract.name, slot, _released(self.now(), tuple(done)))
+        raise failures[0] if len(failures) == 1 else ExceptionGroup("cannot tell", failures)
+
+    def _ways(self, contract: Contract, slot: Slot) -> Iterator[tuple[str, Callable[[], None]]]:
+        """Every way to tell that there is in this account."""
+        chat, bus = self.chat, self.bus
+        yield MAIL, lambda: self._send_mail(contract, slot)
+        if chat:
+            yield CHAT, lambda: self._send_card(chat, contract, slot)
+        if bus:
+            yield EVENT, lambda: bus.announce(self._event(contract, slot))
+
+    def _send_mail(self, contract: Contract, slot: Slot) -> None:
         """The mail, or a short one in its place when it is refused."""
         mail = self._mail(contract, slot)
         try:
@@ -311,6 +368,20 @@ class Desk:
             if mail == short:
                 raise
             self.mailer.send(short.subject, short.body, short.attributes)
+
+    def _send_card(self, chat: Mailer, contract: Contract, slot: Slot) -> None:
+        mail = self._mail(contract, slot)
+        try:
+            text = card(contract, slot, account=self.account, recheck=self.recheck)
+        except Exception:  # noqa: BLE001 - as with the mail
+            text = short_card(contract, slot)
+        chat.send(mail.subject, text, mail.attributes)
+
+    def _event(self, contract: Contract, slot: Slot) -> str:
+        try:
+            return event(contract, slot, account=self.account)
+        except Exception:  # noqa: BLE001 - as with the mail
+            return short_event(contract, slot, account=self.account)
 
     def _mail(self, contract: Contract, slot: Slot) -> Mail:
         """The mail, or a short one in its place when it cannot be composed, or failed too often."""
@@ -360,10 +431,11 @@ class _Written:
         return state.slot if any(_is_ours(state.slot, slot) for slot in self._slots) else None
 
 
-def _released(now: datetime) -> Callable[[Contract, State], State]:
+def _released(now: datetime, done: tuple[str, ...]) -> Callable[[Contract, State], State]:
     def release(_: Contract, state: State) -> State:
         assert state.slot is not None  # the caller saw that it is ours
-        return replace(state, slot=replace(state.slot, claimed_until=now, failures=state.slot.failures + 1))
+        failures = state.slot.failures + (MAIL not in done)
+        return replace(state, slot=replace(state.slot, claimed_until=now, failures=failures, done=done))
 
     return release
 

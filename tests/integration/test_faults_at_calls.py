@@ -24,6 +24,7 @@ from moto.sns.models import sns_backends
 
 from simulation.examples import CONSUMER, CONTRACT, NO_ALLOW, OWNER
 from simulation.faults import Fault, _response
+from simulation.history import event_history_of
 from simulation.memory import START, verdict_of
 from threelocks.aws.session import Clients, Credentials
 from threelocks.check_request import request
@@ -141,6 +142,7 @@ class Pair:
     apps: dict[str, App]
     s3: Any
     time: datetime = START
+    announced: list[dict[str, Any]] = field(default_factory=list)  # on the accounts' own buses
 
     def now(self) -> datetime:
         self.time += timedelta(milliseconds=5)
@@ -173,22 +175,29 @@ class Pair:
 
     def hear(self) -> None:
         """What EventBridge has is delivered, as the queue hands it over."""
-        put, self.wire.put[:] = list(self.wire.put), []
-        for entry in put:
-            receiver = entry["EventBusName"].split(":")[4]
-            sender = CONSUMER if receiver == OWNER else OWNER
-            envelope = {
-                "version": "0",
-                "id": "e-1",
-                "detail-type": entry["DetailType"],
-                "source": entry["Source"],
-                "account": sender,
-                "time": self.time.isoformat(),
-                "region": REGION,
-                "resources": [],
-                "detail": json.loads(entry["Detail"]),
-            }
-            self.deliver(receiver, on_report.handle, json.dumps(envelope))
+        while self.wire.put:
+            put, self.wire.put[:] = list(self.wire.put), []
+            for entry in put:
+                self._hear(entry)
+
+    def _hear(self, entry: dict[str, Any]) -> None:
+        if entry["EventBusName"] == "default":
+            self.announced.append(json.loads(entry["Detail"]))
+            return
+        receiver = entry["EventBusName"].split(":")[4]
+        sender = CONSUMER if receiver == OWNER else OWNER
+        envelope = {
+            "version": "0",
+            "id": "e-1",
+            "detail-type": entry["DetailType"],
+            "source": entry["Source"],
+            "account": sender,
+            "time": self.time.isoformat(),
+            "region": REGION,
+            "resources": [],
+            "detail": json.loads(entry["Detail"]),
+        }
+        self.deliver(receiver, on_report.handle, json.dumps(envelope))
 
     def deliver(self, account: str, handle: Any, body: str) -> None:
         """A message, five times at most."""
@@ -213,14 +222,25 @@ class Pair:
         sent = sns_backends[DEFAULT_ACCOUNT_ID][REGION].topics[topic].sent_notifications
         return [(body.rpartition("Message ")[2].strip(), mail["standing"]["Value"]) for _, body, _, mail, _ in sent]
 
+    def others(self, account: str) -> dict[str, list[tuple[str, str]]]:
+        """The same, as cards and as events."""
+        topic = self.apps[account].variables["THREELOCKS_CHAT_TOPIC"]
+        sent = sns_backends[DEFAULT_ACCOUNT_ID][REGION].topics[topic].sent_notifications
+        cards = [json.loads(body) for _, body, *_ in sent]
+        return {
+            "cards": [(each["id"], each["metadata"]["additionalContext"]["standing"]) for each in cards],
+            "events": [(each["message"], each["standing"]) for each in self.announced if each["account"] == account],
+        }
+
     def forget_mails(self) -> None:
+        self.announced.clear()
         for topic in sns_backends[DEFAULT_ACCOUNT_ID][REGION].topics.values():
             topic.sent_notifications.clear()
 
 
 @pytest.fixture(scope="module")
 def pair() -> Iterator[Pair]:
-    with mock_aws():
+    with mock_aws(), event_history_of([]):
         plain = Clients(attempts=1, credentials=Credentials("test", "test"))
         s3 = plain.client("s3", REGION)
         s3.create_bucket(Bucket=CONTRACT.bucket.name, CreateBucketConfiguration={"LocationConstraint": REGION})
@@ -254,6 +274,7 @@ def _app(pair: Pair, account: str, plain: Clients) -> App:
         "THREELOCKS_CHECK_QUEUE": plain.client("sqs", REGION).create_queue(QueueName=f"checks-{account}")["QueueUrl"],
         "THREELOCKS_MERGE_SECONDS": "300",
         "THREELOCKS_REMINDER_HOURS": "24",
+        "THREELOCKS_CHAT_TOPIC": plain.client("sns", REGION).create_topic(Name=f"chat-{account}")["TopicArn"],
         "THREELOCKS_SILENCE_SECONDS": "864000",
     }
     app = App(variables, WiredClients(pair.wire, credentials=Credentials("test", "test")), now=pair.now, judge=judge)
@@ -285,6 +306,9 @@ def check_nothing_is_lost(pair: Pair, what: str) -> None:
         assert len({message for message, standing in mails if standing == "BROKEN"}) <= 2, what
         for message in {message for message, _ in mails}:
             assert len({standing for each, standing in mails if each == message}) == 1, what
+        for way, told in pair.others(account).items():
+            assert mails[-1] in told, f"{what}, {way}"
+            assert set(told) <= set(mails), f"{what}, {way}"
 
 
 def mend(pair: Pair) -> None:
@@ -317,7 +341,9 @@ def test_each_call_fails_once_and_one_sweep_later_nothing_is_lost(pair: Pair) ->
     check_nothing_is_lost(pair, "nothing failed")
     mend(pair)
     services = {call.partition(":")[0] for call in whole}
-    assert services == {"dynamodb", "s3", "s3control", "kms", "sns", "sts", "events", "sqs"} - ({"sts"} - services)
+    assert services == {"dynamodb", "s3", "s3control", "kms", "sns", "sts", "events", "sqs", "cloudtrail"} - (
+        {"sts"} - services
+    )
     for number in chosen(whole):
         for way in ways(number):
             what = f"call {number}, {whole[number - 1]}, {way}"
@@ -334,7 +360,7 @@ def test_a_fault_that_is_not_survived_would_be_seen(pair: Pair) -> None:
     pair.lose_policy()
     pair.wire.put.clear()
     pair.deliver(OWNER, on_change.handle, request(NAME, Cause("change", pair.now(), OWNER, REGION, "PutBucketPolicy")))
-    pair.wire.put.clear()  # the report is lost
+    pair.wire.put[:] = [entry for entry in pair.wire.put if entry["EventBusName"] == "default"]  # the report is lost
     with pytest.raises((AssertionError, IndexError)):
         check_nothing_is_lost(pair, "the report was lost")
     pair.sweep()

@@ -90,6 +90,7 @@ def deployed() -> Iterator[Deployed]:
             "THREELOCKS_CHECK_QUEUE": queue,
             "THREELOCKS_MERGE_SECONDS": "300",
             "THREELOCKS_REMINDER_HOURS": "24",
+            "THREELOCKS_CHAT_TOPIC": "",
             "THREELOCKS_SILENCE_SECONDS": "12000",
         }
         yield Deployed(App(variables, clients, judge=judge), queue)

@@ -118,7 +118,7 @@ def parse(name: str) -> dict[str, Any]:
 
 
 # Everything that a parameter can turn on.
-FULL = {"DiagnoseDenials": "true"}
+FULL = {"DiagnoseDenials": "true", "ChatAlerts": "true"}
 
 
 @pytest.fixture(scope="session")

@@ -8,11 +8,15 @@ from typing import Any
 
 import pytest
 
+from threelocks.alert.event import DETAIL_TYPE
 from threelocks.aws import ceilings, history, watched
 from threelocks.aws.read import PERMISSIONS
+from threelocks.report import SOURCE
 
 PARTNER = "222222222222"
 REPORTER = "arn:aws:iam::111111111111:role/threelocks/threelocks-reporter"
+
+HOME_BUS = "arn:aws:events:eu-west-1:111111111111:event-bus/default"
 
 # What changes a lock, a ceiling, a trail, or the watchdog itself; and the data that the locks guard.
 NEVER = tuple(
@@ -185,10 +189,19 @@ def test_without_partners_the_reporter_may_do_nothing_and_the_bus_admits_nobody(
 
 def test_on_report_has_the_table_its_queue_and_the_topic_and_may_ask_for_checks(allowed: tuple[Any, ...]) -> None:
     resources = {resource for _, resource in of(allowed, "OnReportRole")}
-    assert resources == {"${ReportQueue.Arn}", "${Table.Arn}", "${AlertTopic}", "${AlertKey.Arn}", "${ChangeQueue.Arn}"}
+    queues = {"${ReportQueue.Arn}", "${ChangeQueue.Arn}"}
+    assert resources == {*queues, "${Table.Arn}", "${AlertTopic}", "${ChatTopic}", "${AlertKey.Arn}", HOME_BUS}
     assert [action for action, resource in of(allowed, "OnReportRole") if resource == "${ChangeQueue.Arn}"] == [
         "sqs:SendMessage"
     ]
+
+
+def test_who_tells_may_announce_standings_on_the_own_bus_and_put_nothing_else_there(allowed: tuple[Any, ...]) -> None:
+    rows = [row for row in allowed if row.action == "events:PutEvents" and row.resource == HOME_BUS]
+    own = [row for row in rows if row.role in {"ReaderRole", "OnReportRole"}]
+    assert len(own) == 2
+    for row in own:
+        assert row.condition == {"StringEquals": {"events:source": SOURCE, "events:detail-type": DETAIL_TYPE}}
 
 
 def test_the_sweep_reads_the_table_and_sends_messages(allowed: tuple[Any, ...]) -> None:
@@ -310,10 +323,14 @@ def listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def test_each_publisher_may_publish_by_the_topics_policy_too(home: Any, allowed: tuple[Any, ...]) -> None:
-    statements = home.properties("AlertTopicPolicy")["PolicyDocument"]["Statement"]
+@pytest.mark.parametrize("topic", ["AlertTopic", "ChatTopic"])
+def test_each_publisher_may_publish_by_the_topics_policy_too(home: Any, allowed: tuple[Any, ...], topic: str) -> None:
+    assert home.properties(topic)["KmsMasterKeyId"] == "${AlertKey}"
+    statements = home.properties(f"{topic}Policy")["PolicyDocument"]["Statement"]
     (statement,) = [row for row in statements if row["Effect"] == "Allow"]
-    publishers = {row.role for row in allowed if row.action == "sns:Publish"}
+    assert statement["Resource"] == f"${{{topic}}}"
+    publishers = {row.role for row in allowed if row.action == "sns:Publish" and row.resource == f"${{{topic}}}"}
+    assert publishers == {"ReaderRole", "OnReportRole"}
     assert set(statement["Principal"]["AWS"]) == {f"${{{role}.Arn}}" for role in publishers}
 
 

@@ -144,6 +144,7 @@ def test_every_function_that_mails_knows_the_re_check_of_its_own_stack(translate
         "THREELOCKS_CHANGE_QUEUE": "https://sqs.eu-west-1.amazonaws.com/111111111111/changes",
         "THREELOCKS_MERGE_SECONDS": "300",
         "THREELOCKS_REMINDER_HOURS": "24",
+        "THREELOCKS_CHAT_TOPIC": "",
         "THREELOCKS_SILENCE_SECONDS": "12000",
         "AWS_LAMBDA_FUNCTION_NAME": translated.properties(name)["FunctionName"].replace("threelocks", "mine"),
     }

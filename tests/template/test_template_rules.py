@@ -123,10 +123,21 @@ def test_without_partners_only_own_callers_are_looked_at(home_without_partners: 
 
 
 def test_nothing_of_the_diagnosis_is_deployed_unless_it_is_asked_for(home: Any, home_alone: Any) -> None:
-    optional = set(home.resources) - set(home_alone.resources) - {"ReportBusPolicy"}
+    optional = set(home.resources) - set(home_alone.resources) - {"ReportBusPolicy", *OF_CHAT}
     assert optional >= DENIED_RULES
     assert all("Denied" in name for name in optional)
     assert not [name for name in home_alone.resources if "Denied" in name]
+
+
+OF_CHAT = {"ChatTopic", "ChatTopicPolicy", "TellChatPolicy", "CardsUndeliveredAlarm"}
+
+
+def test_there_is_no_chat_topic_unless_it_is_asked_for(home: Any, home_alone: Any) -> None:
+    assert set(home.resources) >= OF_CHAT
+    assert not OF_CHAT & set(home_alone.resources)
+    functions = home_alone.of_type("AWS::Serverless::Function").values()
+    topics = [row["Environment"]["Variables"].get("THREELOCKS_CHAT_TOPIC") for row in functions]
+    assert set(topics) == {"", None}
 
 
 def test_no_event_name_stands_in_two_rules(home: Any) -> None:

@@ -159,6 +159,12 @@ def mail_of(slots: dict[str, Slot | None], account: str = OWNER, contract: Contr
     return compose(contract, slot, account=account, recheck="threelocks-recheck")
 
 
+def _for(slots: dict[str, Slot | None], account: str = OWNER) -> tuple[Slot, str]:
+    slot = slots[account]
+    assert slot is not None, "there is something to tell"
+    return slot, account
+
+
 def broken(*findings: Finding, cause: Cause | None = None) -> Mail:
     """The owner's mail when its locks break so."""
     return mail_of(watching().happens(OWNER, *findings, cause=cause or change()))
@@ -168,6 +174,15 @@ def broken(*findings: Finding, cause: Cause | None = None) -> Mail:
 
 
 def stories() -> dict[str, Mail]:
+    """What is mailed, by what happened and who reads it."""
+    return {
+        name: compose(CONTRACT, slot, account=account, recheck="threelocks-recheck")
+        for name, (slot, account) in announced().items()
+    }
+
+
+def announced() -> dict[str, tuple[Slot, str]]:
+    """What is announced, and the account whose people read it."""
     first = Story()
     first.happens(CONSUMER)
     started = first.happens(OWNER)
@@ -197,27 +212,27 @@ def stories() -> dict[str, Mail]:
     withdrawn.contract = CONTRACT
     resumed = withdrawn.happens(OWNER, NO_ALLOW, cause=APPLIED)
     return {
-        "first": mail_of(started),
-        "break-by-the-holder": mail_of(shut),
-        "break-by-the-other": mail_of(shut, CONSUMER),
-        "break-in-the-consumer": mail_of(identity, CONSUMER),
-        "break-in-the-consumer-by-the-owner": mail_of(identity),
-        "recovery-by-the-holder": mail_of(repaired),
-        "recovery-by-the-other": mail_of(repaired, CONSUMER),
-        "widening": mail_of(watching().happens(OWNER, WIDE_ROOT, cause=change())),
-        "break-by-a-change": mail_of(watching().happens(OWNER, NO_ALLOW, cause=change(), changes=(TAKEN,))),
-        "break-by-a-change-told-to-the-other": mail_of(
+        "first": _for(started),
+        "break-by-the-holder": _for(shut),
+        "break-by-the-other": _for(shut, CONSUMER),
+        "break-in-the-consumer": _for(identity, CONSUMER),
+        "break-in-the-consumer-by-the-owner": _for(identity),
+        "recovery-by-the-holder": _for(repaired),
+        "recovery-by-the-other": _for(repaired, CONSUMER),
+        "widening": _for(watching().happens(OWNER, WIDE_ROOT, cause=change())),
+        "break-by-a-change": _for(watching().happens(OWNER, NO_ALLOW, cause=change(), changes=(TAKEN,))),
+        "break-by-a-change-told-to-the-other": _for(
             watching().happens(OWNER, NO_ALLOW, cause=change(), changes=(TAKEN,)), CONSUMER
         ),
-        "widening-by-a-change": mail_of(watching().happens(OWNER, WIDE_ROOT, cause=change(), changes=(GIVEN,))),
-        "unknown": mail_of(watching().happens(OWNER, KEY_UNREAD)),
-        "waived-by-the-holder": mail_of(waived),
-        "waived-by-the-other": mail_of(waived, CONSUMER),
-        "waiver-expired": mail_of(expired),
-        "suspended-by-the-holder": mail_of(suspended),
-        "suspended-by-the-other": mail_of(suspended, CONSUMER),
-        "resumed": mail_of(resumed),
-        "change-while-open": mail_of(more.happens(OWNER, NO_ALLOW, KEY_DISABLED)),
+        "widening-by-a-change": _for(watching().happens(OWNER, WIDE_ROOT, cause=change(), changes=(GIVEN,))),
+        "unknown": _for(watching().happens(OWNER, KEY_UNREAD)),
+        "waived-by-the-holder": _for(waived),
+        "waived-by-the-other": _for(waived, CONSUMER),
+        "waiver-expired": _for(expired),
+        "suspended-by-the-holder": _for(suspended),
+        "suspended-by-the-other": _for(suspended, CONSUMER),
+        "resumed": _for(resumed),
+        "change-while-open": _for(more.happens(OWNER, NO_ALLOW, KEY_DISABLED)),
     }
 
 

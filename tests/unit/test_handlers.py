@@ -616,6 +616,7 @@ VARIABLES = {
     "THREELOCKS_CHECK_QUEUE": f"https://sqs.eu-west-1.amazonaws.com/{OWNER}/checks",
     "THREELOCKS_MERGE_SECONDS": "300",
     "THREELOCKS_REMINDER_HOURS": "24",
+    "THREELOCKS_CHAT_TOPIC": "",
     "THREELOCKS_SILENCE_SECONDS": "12000",
 }
 

@@ -106,22 +106,25 @@ def short_mail(contract: Contract, slot: Slot, *, account: str, recheck: str) ->
 
 
 def _subject(contract: Contract, slot: Slot) -> str:
-    finding = subject_finding(slot)
-    label = _label(slot)
     for contract_limit, name_limit in ((63, 60), (50, 24), (36, 16), (24, 10)):
-        name = plain(contract.name, contract_limit)
-        if slot.after.suspended:
-            subject = f"{label}: {name} - by {who(contract, slot.after.suspended[0].account, name_limit)}"
-        elif finding is None:
-            subject = f"{label}: {name} - now watching"
-        else:
-            subject = f"{label}: {name} - {LOCK_WORDS[finding.lock]} of {who(contract, finding.account, name_limit)}"
+        subject = f"{label(slot)}: {subject_of(contract, slot, contract_limit, name_limit)}"
         if len(subject) <= SUBJECT_LENGTH:
             return subject
     return subject[:SUBJECT_LENGTH]
 
 
-def _label(slot: Slot) -> str:
+def subject_of(contract: Contract, slot: Slot, contract_limit: int = 63, name_limit: int = 60) -> str:
+    """What the announcement is about: the contract, and the lock with its holder."""
+    finding = subject_finding(slot)
+    name = plain(contract.name, contract_limit)
+    if slot.after.suspended:
+        return f"{name} - by {who(contract, slot.after.suspended[0].account, name_limit)}"
+    if finding is None:
+        return f"{name} - now watching"
+    return f"{name} - {LOCK_WORDS[finding.lock]} of {who(contract, finding.account, name_limit)}"
+
+
+def label(slot: Slot) -> str:
     """The standing, and how it compares with what people know."""
     now = standing(slot.after.headline)
     kind = kind_of(slot)
@@ -162,12 +165,12 @@ def _attributes(contract: Contract, slot: Slot) -> dict[str, str]:
 
 def _head(contract: Contract, slot: Slot, account: str) -> list[str]:
     finding = subject_finding(slot)
-    lines = [f"{_label(slot)}: {contract.name}"]
+    lines = [f"{label(slot)}: {contract.name}"]
     if finding and not slot.after.suspended:
         lines.append(f"{LOCK_WORDS[finding.lock].capitalize()} of {who(contract, finding.account)}")
     watched = ["This share is watched from now on."] if slot.before is None else []
     # The effect may name principals and keys, so its further lines are indented like all that is not ours.
-    said = (*_suspensions(contract, slot), effect(contract, slot), *_ending(slot), _call(contract, slot, account))
+    said = (*_suspensions(contract, slot), effect(contract, slot), *_ending(slot), call(contract, slot, account))
     return [*lines, "", *watched, *(line for text in said for line in wrapped(text, "", INDENT))]
 
 
@@ -193,7 +196,7 @@ def _ending(slot: Slot) -> list[str]:
     ]
 
 
-def _call(contract: Contract, slot: Slot, account: str) -> str:
+def call(contract: Contract, slot: Slot, account: str) -> str:
     """Who must act, right at the top."""
     actors = () if slot.after.suspended else _actors(slot.after.findings)
     if not actors:
@@ -277,7 +280,7 @@ def _waived(contract: Contract, share: Share) -> list[str]:
 
 
 def _finding(contract: Contract, finding: Finding, *, in_full: bool) -> list[str]:
-    sentence = plain(finding.detail, 600) or plain_sentence(contract, finding)
+    sentence = plain(finding.detail, 600) or plain(plain_sentence(contract, finding), 600)
     lock = LOCK_WORDS[finding.lock]
     if finding.lock in THE_THREE_LOCKS and lock not in sentence:
         sentence = f"{lock}: {sentence}"

@@ -8,9 +8,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from botocore.exceptions import ClientError
 
+from threelocks.alert.event import DETAIL_TYPE as STANDING
 from threelocks.aws.session import ClientSource
 from threelocks.check_request import request
 from threelocks.contract import Party
@@ -123,14 +125,31 @@ class EventBusReporter:
         if size > ENTRY_LIMIT:
             raise PublishError(f"{what} is {size} bytes, and EventBridge takes {ENTRY_LIMIT}; report this as a defect")
         entry = {"Source": SOURCE, "DetailType": detail_type, "Detail": detail, "EventBusName": bus}
-        answer = self.clients.client("events", party.home_region).put_events(Entries=[entry])
-        # Failures of entries come inside HTTP 200.
-        if answer.get("FailedEntryCount", 0):
-            failed: Mapping[str, str] = next((made for made in answer.get("Entries", ()) if made.get("ErrorCode")), {})
-            raise PublishError(
-                f"EventBridge did not take {what} for `{bus}`: `{failed.get('ErrorCode', 'no code')}`: "
-                f"{failed.get('ErrorMessage', 'no message')}"
-            )
+        _taken(self.clients.client("events", party.home_region).put_events(Entries=[entry]), what, bus)
+
+
+@dataclass(frozen=True, slots=True)
+class HomeBus:
+    """Keeps ports.Announcer: the default bus of the account's own home region, where its other events are."""
+
+    clients: ClientSource
+    region: str
+
+    def announce(self, detail: str) -> None:
+        """Put one announcement; raises PublishError when EventBridge did not take it, and botocore's ClientError or
+        BotoCoreError when the call was refused."""
+        entry = {"Source": SOURCE, "DetailType": STANDING, "Detail": detail, "EventBusName": "default"}
+        _taken(self.clients.client("events", self.region).put_events(Entries=[entry]), "the announcement", "default")
+
+
+def _taken(answer: Mapping[str, Any], what: str, bus: str) -> None:
+    """Failures of entries come inside HTTP 200."""
+    if answer.get("FailedEntryCount", 0):
+        failed: Mapping[str, str] = next((made for made in answer.get("Entries", ()) if made.get("ErrorCode")), {})
+        raise PublishError(
+            f"EventBridge did not take {what} for `{bus}`: `{failed.get('ErrorCode', 'no code')}`: "
+            f"{failed.get('ErrorMessage', 'no message')}"
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,7 +82,7 @@ class App:
 
     @cached_property
     def desk(self) -> Desk:
-        from threelocks.aws.publish import SnsMailer, SqsTimer  # noqa: PLC0415 - see the module's text
+        from threelocks.aws.publish import HomeBus, SnsMailer, SqsTimer  # noqa: PLC0415 - see the module's text
 
         known = environment.read(DeskEnvironment, self.variables)
         return Desk(
@@ -93,6 +93,8 @@ class App:
             new_id=self.new_id,
             timer=SqsTimer(self.clients, known.change_queue, known.region),
             recheck=known.recheck,
+            chat=SnsMailer(self.clients, known.chat_topic) if known.chat_topic else None,
+            bus=HomeBus(self.clients, known.region),
             times=Times(
                 merge=timedelta(seconds=known.merge_seconds),
                 silence=timedelta(seconds=known.silence_seconds),

@@ -35,6 +35,9 @@ class DeskEnvironment(TableEnvironment):
     silence_seconds: Annotated[int, Field(ge=60)] = Field(alias="THREELOCKS_SILENCE_SECONDS")
     merge_seconds: Annotated[int, Field(ge=0, le=86400)] = Field(alias="THREELOCKS_MERGE_SECONDS")
     reminder_hours: Annotated[int, Field(ge=0, le=720)] = Field(alias="THREELOCKS_REMINDER_HOURS")
+    chat_topic: Annotated[str, StringConstraints(pattern=r"^$|^arn:[a-z-]+:sns:")] = Field(
+        alias="THREELOCKS_CHAT_TOPIC"
+    )
     function: str = Field(default="threelocks-recheck", alias="AWS_LAMBDA_FUNCTION_NAME")  # Lambda's own
 
     @property
