@@ -25,7 +25,19 @@ from threelocks.policy.authorize import Layer, Policies
 from threelocks.policy.box import Atom, Literal, Not, Some, TextLiteral
 from threelocks.policy.document import Document, Effect, Statement
 from threelocks.policy.pattern import glob, literal
-from threelocks.policy.space import BUCKET, CALLER, KEY_ID, OBJECT_KEY, REGION, RESOURCE, Binding, Const, Group, View
+from threelocks.policy.space import (
+    BUCKET,
+    CALLER,
+    KEY_ID,
+    MULTI_REGION_KEY_ID,
+    OBJECT_KEY,
+    REGION,
+    RESOURCE,
+    Binding,
+    Const,
+    Group,
+    View,
+)
 from threelocks.policy.witness import UndecidedError
 
 
@@ -154,6 +166,7 @@ def _others(case: Case, documents: tuple[Document, ...]) -> Iterable[_Asked]:
         _universe(case, View(RESOURCE, (s3, 0)), Group((BUCKET,)), BUCKET_ACTIONS, None, buckets),
         _universe(case, View(RESOURCE, (s3, 0, "/", 1)), Group((BUCKET, OBJECT_KEY)), OBJECT_ACTIONS, None, buckets),
         _universe(case, key, Group((REGION, KEY_ID)), KEY_ACTIONS, holder, keys),
+        _universe(case, key, Group((REGION, MULTI_REGION_KEY_ID)), KEY_ACTIONS, holder, keys),
     ):
         yield "identity.wide-resource", "reaches buckets or keys that it does not name", universe
 

@@ -10,7 +10,7 @@ from threelocks.contract import BucketKeys, Contract
 from threelocks.locks.case import Case
 from threelocks.locks.ways import Way, ways
 from threelocks.policy.actions import carries
-from threelocks.policy.arn import Arn
+from threelocks.policy.arn import Arn, partition_of
 from threelocks.policy.box import TRUE, Atom, Expr, Literal, TextLiteral
 from threelocks.policy.condition import OPERATORS, Family
 from threelocks.policy.document import Document, Statement
@@ -290,7 +290,7 @@ def _decrypt_with(case: Case, asked: Asked, way: Way, form: View) -> Required:
     own: dict[str, Binding] = {
         **_kms(case),
         "aws:viaawsservice": Const(("true",)),
-        "kms:viaservice": Const((f"s3.{contract.bucket.region}.amazonaws.com",)),
+        "kms:viaservice": _via_s3(contract.bucket.region),
         "kms:encryptionalgorithm": Const(("SYMMETRIC_DEFAULT",)),
         **{key: ABSENT for key in asked.keys if key.startswith("kms:encryptioncontext:")},
         "kms:encryptioncontext:aws:s3:arn": form,
@@ -308,6 +308,15 @@ def _decrypt_with(case: Case, asked: Asked, way: Way, form: View) -> Required:
         groups={RESOURCE: Group((OBJECT_KEY,) if named else ())},
         must=_under_prefixes(contract.prefixes, RESOURCE, 0) if named else (),
     )
+
+
+def _via_s3(region: str) -> Binding:
+    """How KMS calls S3 in that region. The documentation has it for regions whose services are called so; elsewhere
+    (China, the European Sovereign Cloud) the ending is not told, so that a condition on it is not relied upon.
+
+    https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html#conditions-kms-via-service
+    """
+    return Const((f"s3.{region}.amazonaws.com",)) if partition_of(region) in ("aws", "aws-us-gov") else Free()
 
 
 def _describe_key(case: Case, asked: Asked, way: Way) -> list[Required]:

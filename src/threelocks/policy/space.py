@@ -126,6 +126,15 @@ KEY_ID = Shape(
     inner="-",
     example="00000000-0000-0000-0000-000000000000",
 )
+# https://docs.aws.amazon.com/kms/latest/developerguide/multi-region-keys-overview.html
+MULTI_REGION_KEY_ID = Shape(
+    "0123456789abcdef",
+    36,
+    36,
+    frozenset("0123456789abcdef" + "mrk-"),
+    lead="mrk-",
+    example="mrk-00000000000000000000000000000000",
+)
 REGION = Shape(
     "xyzabcdefghijklmnopqrstuvw0123456789-",
     9,

@@ -334,6 +334,14 @@ def test_seconds_compared_as_a_number_are_understood_today() -> None:
     assert findings(consumer(LIST, GET, valid)) == ()
 
 
+def test_the_holders_multi_region_keys_are_keys_as_well() -> None:
+    """https://docs.aws.amazon.com/kms/latest/developerguide/multi-region-keys-overview.html"""
+    found = only(consumer(*IDENTITY, allow("kms:Decrypt", f"arn:aws:kms:*:{OWNER}:key/mrk-*")))
+    assert (found.code, found.actions) == ("identity.wide-resource", ("kms:Decrypt",))
+    assert found.witness
+    assert found.witness.resource.rpartition("/")[2].startswith("mrk-")
+
+
 def _reworded(change: Callable[[], Observation]) -> set[tuple[object, ...]]:
     return {one.identity for one in findings(change())}
 

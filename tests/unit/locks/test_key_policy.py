@@ -369,3 +369,31 @@ def test_whether_a_deny_of_an_identity_provider_takes_the_key_from_the_role_is_n
     judged = verdict(key(ROOT, SHARE_KEY, deny("kms:Decrypt", "*", to={"Federated": provider})))
     assert {(one.code, one.actions) for one in judged.findings} == {("key.not-fully-checked", ("kms:Decrypt",))}
     assert judged.headline is Headline.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("region", "partition", "standing"),
+    [("us-gov-west-1", "aws-us-gov", Headline.INTACT), ("cn-north-1", "aws-cn", Headline.AT_RISK)],
+)
+@pytest.mark.parametrize("ending", ["", ".cn"])
+def test_how_s3_is_called_in_china_is_not_relied_upon(
+    region: str, partition: str, standing: Headline, ending: str
+) -> None:
+    """https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html#conditions-kms-via-service"""
+
+    def there(text: str) -> str:
+        return text.replace("arn:aws:", f"arn:{partition}:").replace("eu-west-1", region)
+
+    agreed = contract(
+        owner={"account": OWNER, "name": "data-platform", "home_region": region},
+        consumer={"account": CONSUMER, "name": "bi-team", "home_region": region},
+        bucket={"name": "datalake-curated-a", "region": region},
+        key=there(KEY),
+        role=there(ROLE),
+    )
+    text = there(document(*decrypt({"StringEquals": {"kms:ViaService": f"s3.{region}.amazonaws.com{ending}"}})))
+    observation = key(
+        policies=Found((NamedPolicy("default", text),)), metadata=Found(KeyMetadata(there(KEY), "Enabled", "CUSTOMER"))
+    )
+    expected = Headline.BROKEN if ending and standing is Headline.INTACT else standing
+    assert verdict(observation, agreed).headline is expected
