@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import datetime, timedelta
 from functools import partial
 
 from threelocks.finding import Finding, Kind, Lock, Remedy
@@ -18,7 +20,9 @@ from threelocks.observation import Absent, Found, Grant, KeyMetadata, KeyObserva
 from threelocks.policy.actions import KEY_ACTIONS
 from threelocks.policy.arn import Arn
 from threelocks.policy.authorize import Layer, Policies
-from threelocks.policy.document import Document
+from threelocks.policy.document import Document, Effect, Statement
+from threelocks.policy.pattern import glob, parse_pattern
+from threelocks.policy.principal import Named, parse_name
 from threelocks.policy.space import RESOURCE, Binding, Const, Group, View
 
 KMS_ACTIONS = ("kms:Decrypt", "kms:DescribeKey")
@@ -37,7 +41,11 @@ def judge_key(case: Case, key: KeyObservation) -> list[Finding]:
     policies = key.policies.value if isinstance(key.policies, Found) else ()
     parsed = parse(about, ((f"key policy `{policy.name}`", policy) for policy in policies))
     findings += parsed.findings
-    return findings + _policy_findings(about, case, parsed.documents, key.grants) if parsed.whole else findings
+    if not parsed.whole:
+        return findings
+    is_ours = isinstance(key.metadata, Found) and key.metadata.value.manager == "CUSTOMER"
+    findings += _no_owner_root(about, case, parsed.documents) if is_ours else ()
+    return findings + _policy_findings(about, case, parsed.documents, key.grants)
 
 
 def _policy_findings(
@@ -96,6 +104,42 @@ def _narrowing(case: Case) -> Remedy:
     )
 
 
+def _no_owner_root(about: About, case: Case, documents: tuple[Document, ...]) -> Iterable[Finding]:
+    """Without a statement for the account as a whole, only those whom the policy names can mend it.
+
+    https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-default.html
+    """
+    statements = (s for document in documents for s in document.statements if s.effect is Effect.ALLOW)
+    if not documents or any(_lets_administer(statement, about.account) for statement in statements):
+        return
+    root = f"arn:{case.partition}:iam::{about.account}:root"
+    statement = {"Sid": "Account", "Effect": "Allow", "Principal": {"AWS": root}, "Action": "kms:*", "Resource": "*"}
+    remedy = Remedy(
+        about.account,
+        "Give the account back its own key, as one whom the policy still names, with this statement:",
+        json.dumps(statement, indent=2),
+        key_policy_commands(case.contract),
+    )
+    detail = (
+        f"no statement of the key policy lets account {about.account} administer the key by its own IAM policies: when "
+        "those whom it names are deleted, nobody can change it again but AWS Support"
+    )
+    yield about.finding("key.no-owner-root", Kind.RISK, f"account {about.account}", (_ADMINISTERING,), detail, remedy)
+
+
+_ADMINISTERING = "kms:PutKeyPolicy"
+
+
+def _lets_administer(statement: Statement, account: str) -> bool:
+    """Whether an Allow leaves the key's policy to the account's own IAM policies, if perhaps under conditions."""
+    if statement.problems or statement.not_principal:
+        return True  # told as not understood, or as wide
+    actions = glob(tuple(parse_pattern(text, variables=False) for text in statement.actions or ()), fold=True)
+    names = (parse_name(entry) for entry in statement.principals or ())
+    to_it = any(name.named is Named.ANYONE or (name.named, name.account) == (Named.ACCOUNT, account) for name in names)
+    return to_it and actions.matches(_ADMINISTERING) is not statement.not_action
+
+
 # --- the key itself ---------------------------------------------------------------------------------------------------
 
 
@@ -126,7 +170,7 @@ def _metadata_findings(about: About, case: Case, source: Source[KeyMetadata]) ->
 
 
 def _pending_deletion(about: About, case: Case, key: KeyMetadata) -> Finding:
-    when = f" on {key.deletion_date:%Y-%m-%d}" if key.deletion_date else ""
+    when = f" on {_date(key.deletion_date, case.observation.began)}" if key.deletion_date else ""
     region = Arn.parse(key.arn).region
     commands = (
         f"aws kms cancel-key-deletion --region {region} --key-id {case.contract.key}",
@@ -135,6 +179,12 @@ def _pending_deletion(about: About, case: Case, key: KeyMetadata) -> Finding:
     detail = f"the key will be deleted{when}, and cannot be used until then; with it goes all that it encrypted"
     remedy = Remedy(about.account, "Cancel the deletion, and enable the key again.", None, commands)
     return replace(_state(about, case, "key.pending-deletion", detail, remedy), deadline=key.deletion_date)
+
+
+def _date(then: datetime, now: datetime) -> str:
+    """The date, and in how many days it comes, begun ones included."""
+    days = max(-(-(then - now) // timedelta(days=1)), 0)
+    return f"{then:%Y-%m-%d}, in {days} {'day' if days == 1 else 'days'}"
 
 
 def _restore(case: Case) -> Remedy:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -397,3 +398,46 @@ def test_how_s3_is_called_in_china_is_not_relied_upon(
     )
     expected = Headline.BROKEN if ending and standing is Headline.INTACT else standing
     assert verdict(observation, agreed).headline is expected
+
+
+# --- the key's own account --------------------------------------------------------------------------------------------
+
+ADMIN, ROOT_OF_A = f"arn:aws:iam::{OWNER}:role/Admin", f"arn:aws:iam::{OWNER}:root"
+
+
+@pytest.mark.finding("key.no-owner-root")
+def test_a_key_that_only_named_principals_administer_is_a_risk_of_its_account() -> None:
+    found = only(key(allow("kms:*", "*", to=ADMIN), SHARE_KEY))
+    assert (found.code, found.kind, found.principal) == ("key.no-owner-root", Kind.RISK, f"account {OWNER}")
+    assert found.remedy
+    assert json.loads(found.remedy.statement or "") == {"Sid": "Account", **allow("kms:*", "*", to=ROOT_OF_A)}
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        allow("kms:*", "*", to=OWNER),
+        allow(["kms:Get*", "kms:put*"], "*", to=ROOT_OF_A),
+        allow(None, "*", to=ROOT_OF_A, NotAction="kms:Decrypt"),
+        allow("kms:*", "*", to=ROOT_OF_A, when={"Bool": {"aws:MultiFactorAuthPresent": "true"}}),
+    ],
+)
+def test_a_key_that_its_account_can_administer_is_none(statement: dict[str, Any]) -> None:
+    assert findings(key(statement, SHARE_KEY)) == ()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        allow(["kms:Encrypt", "kms:Describe*"], "*", to=ROOT_OF_A),
+        allow(None, "*", to=ROOT_OF_A, NotAction="kms:Put*"),
+        deny("kms:PutKeyPolicy", "*", to=ROOT_OF_A),
+    ],
+)
+def test_an_account_that_may_use_but_not_administer_its_key_is_not_its_owner(statement: dict[str, Any]) -> None:
+    assert codes(key(statement, SHARE_KEY)) == {"key.no-owner-root"}
+
+
+def test_an_aws_managed_key_has_no_such_statement_and_needs_none() -> None:
+    managed = Found(KeyMetadata(KEY, "Enabled", "AWS"))
+    assert "key.no-owner-root" not in codes(key(SHARE_KEY, metadata=managed))
