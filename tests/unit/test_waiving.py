@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -25,6 +26,7 @@ from simulation.examples import (
 )
 from simulation.memory import INSTANT, START, change, verdict_of
 from threelocks import incident, waiving
+from threelocks.alert import card, event
 from threelocks.alert.words import MailKind, mail_kind
 from threelocks.contract import Contract, Waived
 from threelocks.finding import Cause, Finding, Headline, Kind, Share, Suspension, Verdict, Waiver
@@ -377,3 +379,38 @@ def test_a_sound_exception_has_no_problem() -> None:
 
 def test_exceptions_are_no_part_of_what_both_sides_agree_on() -> None:
     assert WIDE_WAIVED.digest == suspends().digest == CONTRACT.digest
+
+
+# --- Cards and events ---
+
+
+def told_as(terms: Contract, state: State) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The announcement that waits, as a card and as an event."""
+    assert state.slot is not None
+    said = card(terms, state.slot, account=OWNER, recheck="threelocks-recheck")
+    return json.loads(said), json.loads(event(terms, state.slot, account=OWNER))
+
+
+def test_a_suspension_is_on_the_card_and_in_the_event_and_nobody_must_act() -> None:
+    terms = suspends()
+    shown, said = told_as(terms, checked(terms, watched(), NO_ALLOW, cause=APPLIED, at=1))
+    assert shown["content"]["title"].startswith("SUSPENDED: bi-curated-read - by ")
+    assert "the audit. Decided by Dana Example." in shown["content"]["description"]
+    assert "No matching change seen" not in shown["content"]["description"]
+    assert len(shown["content"]["nextSteps"]) == 1  # to check again
+    assert (said["kind"], said["standing"], said["must_act"]) == ("suspended", "BROKEN", [])
+    assert [one["account"] for one in said["suspended"]] == [OWNER]
+
+
+def test_what_is_waived_is_on_the_card_and_in_the_event() -> None:
+    shown, said = told_as(WIDE_WAIVED, checked(WIDE_WAIVED, watched(CONTRACT, WIDE_ROOT), WIDE_ROOT, at=1))
+    assert f"WIDE bucket.wide-principal, {REASON}." in shown["content"]["description"]
+    assert "2 bucket policy: open (waived)" in shown["content"]["description"]
+    assert [(one["code"], one["reason"]) for one in said["waived"]] == [("bucket.wide-principal", REASON)]
+    assert said["findings"] == []
+
+
+def test_a_card_says_that_a_waiver_is_over() -> None:
+    shown, said = told_as(WIDE_WAIVED, checked(WIDE_WAIVED, watched(WIDE_WAIVED, WIDE_ROOT), WIDE_ROOT, at=LATER))
+    assert "Its waiver by data-platform (111111111111) ended at" in shown["content"]["description"]
+    assert (said["kind"], said["waived"]) == ("waiver-expired", [])

@@ -15,7 +15,20 @@ from typing import Any
 
 from threelocks.alert.mail import call, label, subject_of
 from threelocks.alert.text import begun, ended, plain
-from threelocks.alert.words import KIND_WORDS, LOCK_WORDS, at, effect, kind_of, lasting, standing, subject_finding, who
+from threelocks.alert.words import (
+    KIND_WORDS,
+    LOCK_WORDS,
+    OF_THE_CONTRACT,
+    at,
+    effect,
+    kind_of,
+    lasting,
+    standing,
+    subject_finding,
+    suspensions,
+    waiver_over,
+    who,
+)
 from threelocks.contract import Contract
 from threelocks.finding import THE_THREE_LOCKS, Cause
 from threelocks.incident import Slot, touches
@@ -31,9 +44,11 @@ def card(contract: Contract, slot: Slot, *, account: str, recheck: str) -> str:
     """The card of a slot, as JSON."""
     finding = subject_finding(slot)
     lines = [
+        *(marked(said) for said in suspensions(contract, slot)),
         marked(effect(contract, slot)),
         f"*{marked(call(contract, slot, account))}*",
         *_locks(contract, slot),
+        *_waived(contract, slot),
         *_who(contract, slot),
         *(marked(_incident(contract, one)) for one in slot.incidents[:4]),
     ]
@@ -134,17 +149,32 @@ def _thread(contract: Contract, slot: Slot) -> str:
 def _locks(contract: Contract, slot: Slot) -> list[str]:
     states = {state.lock: state for state in slot.after.locks}
     return [
-        f"{number} {LOCK_WORDS[lock]}: {', '.join(KIND_WORDS[kind] for kind in states[lock].kinds) or 'open'}, "
+        f"{number} {LOCK_WORDS[lock]}: {', '.join(KIND_WORDS[kind] for kind in states[lock].kinds) or 'open'}"
+        f"{' (waived)' if any(one.lock is lock for one in slot.after.waived) else ''}, "
         f"{marked(who(contract, holders(contract)[lock]))}"
         for number, lock in enumerate(THE_THREE_LOCKS, start=1)
         if lock in states
     ]
 
 
+def _waived(contract: Contract, slot: Slot) -> list[str]:
+    """What is off and does not count, with why and until when."""
+    return [
+        marked(
+            f"Waived until {at(one.waiver.until)} by {who(contract, one.account)}: "
+            f"{KIND_WORDS[one.kind]} {one.code}, {ended(plain(one.waiver.reason, 200))}"
+        )
+        for one in slot.after.waived[:AT_ALL]
+        if one.waiver
+    ]
+
+
 def _who(contract: Contract, slot: Slot) -> list[str]:
     finding = subject_finding(slot)
-    if finding is None:
+    if finding is None or kind_of(slot) in OF_THE_CONTRACT:
         return []
+    if over := waiver_over(contract, slot):
+        return [marked(over)]
     cause = slot.cause
     if not touches(cause, finding):
         return ["No matching change seen."]
@@ -164,6 +194,8 @@ def _change(contract: Contract, cause: Cause) -> str:
 
 def _steps(slot: Slot, account: str) -> list[str]:
     """What to do, in sentences: statements and commands are in the mail."""
+    if slot.after.suspended:
+        return []
     remedies = dict.fromkeys(one.remedy for one in slot.after.findings if one.remedy and one.remedy.account == account)
     return [marked(begun(ended(one.sentence)), STEP) for one in remedies if one.sentence][: AT_ALL - 1]
 

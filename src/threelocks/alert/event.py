@@ -15,7 +15,7 @@ from threelocks.alert.text import plain
 from threelocks.alert.words import effect, kind_of, subject_finding
 from threelocks.catalogue import plain_sentence
 from threelocks.contract import Contract
-from threelocks.finding import Cause, Finding
+from threelocks.finding import Cause, Finding, Suspension
 from threelocks.incident import Slot, identities, touches
 from threelocks.report import Incident
 
@@ -32,7 +32,8 @@ def event(contract: Contract, slot: Slot, *, account: str) -> str:
     finding = subject_finding(slot)
     findings = slot.after.findings
     was = identities(slot.before.findings if slot.before else ())
-    actors = dict.fromkeys(one.remedy.account if one.remedy else one.account for one in findings)
+    acting = () if slot.after.suspended else findings
+    actors = dict.fromkeys(one.remedy.account if one.remedy else one.account for one in acting)
     cause = slot.cause if finding and touches(slot.cause, finding) else None
     whole = _short(contract, slot, account) | {
         "title": f"{label(slot)}: {contract.name}",
@@ -51,6 +52,7 @@ def event(contract: Contract, slot: Slot, *, account: str) -> str:
         ],
         "findings": [_finding(contract, one, is_new=one.identity not in was) for one in findings[:AT_ALL]],
         "further_findings": max(0, len(findings) - AT_ALL),
+        "waived": [_waived(one) for one in slot.after.waived[:AT_ALL]],
         "cause": _cause(cause) if cause else None,
     }
     return _cut(whole, len(findings))
@@ -86,6 +88,27 @@ def _short(contract: Contract, slot: Slot, account: str) -> dict[str, Any]:
         "key": contract.key,
         "role": contract.role,
         "incidents": [_incident(one) for one in slot.incidents],
+        "suspended": [_suspension(one) for one in slot.after.suspended],
+    }
+
+
+def _suspension(suspension: Suspension) -> dict[str, str]:
+    return {
+        "account": plain(suspension.account),
+        "by": plain(suspension.by, _SHORT),
+        "reason": plain(suspension.reason, 300),
+        "until": suspension.until.isoformat(),
+    }
+
+
+def _waived(finding: Finding) -> dict[str, Any]:
+    return {
+        "code": plain(finding.code, _SHORT),
+        "kind": finding.kind.value,
+        "lock": finding.lock.value,
+        "account": plain(finding.account),
+        "reason": plain(finding.waiver.reason, 300) if finding.waiver else "",
+        "until": finding.waiver.until.isoformat() if finding.waiver else None,
     }
 
 

@@ -17,6 +17,7 @@ from threelocks.alert.text import INDENT, begun, command_lines, cut, ended, json
 from threelocks.alert.words import (
     KIND_WORDS,
     LOCK_WORDS,
+    OF_THE_CONTRACT,
     MailKind,
     at,
     effect,
@@ -24,7 +25,9 @@ from threelocks.alert.words import (
     lasting,
     standing,
     subject_finding,
+    suspensions,
     symptom,
+    waiver_over,
     who,
 )
 from threelocks.catalogue import plain_sentence
@@ -170,19 +173,8 @@ def _head(contract: Contract, slot: Slot, account: str) -> list[str]:
         lines.append(f"{LOCK_WORDS[finding.lock].capitalize()} of {who(contract, finding.account)}")
     watched = ["This share is watched from now on."] if slot.before is None else []
     # The effect may name principals and keys, so its further lines are indented like all that is not ours.
-    said = (*_suspensions(contract, slot), effect(contract, slot), *_ending(slot), call(contract, slot, account))
+    said = (*suspensions(contract, slot), effect(contract, slot), *_ending(slot), call(contract, slot, account))
     return [*lines, "", *watched, *(line for text in said for line in wrapped(text, "", INDENT))]
-
-
-def _suspensions(contract: Contract, slot: Slot) -> list[str]:
-    said = [
-        f"Suspended by {who(contract, one.account)} until {at(one.until)}: {ended(plain(one.reason, 300))} "
-        f"Decided by {ended(plain(one.by, 100))}"
-        for one in slot.after.suspended
-    ]
-    if said:
-        return [*said, "No change is told until then; every lock is read and reported all the same."]
-    return ["The share is no longer suspended."] if slot.before and slot.before.suspended else []
 
 
 def _ending(slot: Slot) -> list[str]:
@@ -328,11 +320,10 @@ def _cause(contract: Contract, slot: Slot, account: str) -> list[str]:
         return []
     title = "WHO AND WHEN"
     kind = kind_of(slot)
-    if kind in {MailKind.SUSPENDED, MailKind.RESUMED, MailKind.WAIVED}:
-        return []  # a contract that was applied, which no event tells of, or a date that has come
-    if kind is MailKind.WAIVER_EXPIRED and finding.waiver:
-        over = f"Its waiver by {who(contract, finding.account)} ended at {at(finding.waiver.until)}"
-        return [title, *wrapped(f"{over}: {ended(plain(finding.waiver.reason, 300))}", INDENT)]
+    if kind in OF_THE_CONTRACT:
+        return []
+    if over := waiver_over(contract, slot):
+        return [title, *wrapped(over, INDENT)]
     if kind is MailKind.RECOVERY:
         title = "WHO FIXED IT, AND WHEN"
     if not touches(cause, finding):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
-from threelocks.alert.text import plain
+from threelocks.alert.text import ended, plain
 from threelocks.contract import Contract
 from threelocks.finding import Finding, Headline, Kind, Lock, Share
 from threelocks.incident import Slot, changed, gravest, identities, is_grave
@@ -73,6 +73,31 @@ def _of_waivers(before: Share, after: Share) -> MailKind | None:
 def kind_of(slot: Slot) -> MailKind:
     """The kind of a slot's mail."""
     return MailKind.REMINDER if slot.reminder else mail_kind(slot.before, slot.after)
+
+
+# What a contract that was applied says, or a date that has come: no event tells of either.
+OF_THE_CONTRACT = frozenset({MailKind.SUSPENDED, MailKind.RESUMED, MailKind.WAIVED})
+
+
+def suspensions(contract: Contract, slot: Slot) -> list[str]:
+    """That the share is suspended, by whom, why and until when; or that it no longer is."""
+    said = [
+        f"Suspended by {who(contract, one.account)} until {at(one.until)}: {ended(plain(one.reason, 300))} "
+        f"Decided by {ended(plain(one.by, 100))}"
+        for one in slot.after.suspended
+    ]
+    if said:
+        return [*said, "No change is told until then; every lock is read and reported all the same."]
+    return ["The share is no longer suspended."] if slot.before and slot.before.suspended else []
+
+
+def waiver_over(contract: Contract, slot: Slot) -> str:
+    """That a waiver has ended, when that is the news."""
+    finding = subject_finding(slot)
+    if finding is None or finding.waiver is None or kind_of(slot) is not MailKind.WAIVER_EXPIRED:
+        return ""
+    over = f"Its waiver by {who(contract, finding.account)} ended at {at(finding.waiver.until)}"
+    return f"{over}: {ended(plain(finding.waiver.reason, 300))}"
 
 
 def subject_finding(slot: Slot) -> Finding | None:
