@@ -48,6 +48,10 @@ test: .venv/ready lint ## lint, type check, and run every test that needs no bui
 catalogue: .venv/ready ## write docs/coverage.md: the events, rules and tests of each finding code
 	@$(BIN)/python -m simulation.coverage
 
+actions: .venv/ready ## renew the table of S3 and KMS actions from AWS's service reference (needs the internet)
+	@$(BIN)/python -m simulation.service_reference
+	@$(BIN)/ruff format -q src/threelocks/policy/action_table.py
+
 STEPS ?= 200000
 SEED ?= 1
 storm: .venv/ready ## two accounts in a storm of faults, STEPS calls to ports long, from SEED on
@@ -114,4 +118,4 @@ locks: .venv/ready ## renew the pinned lists in requirements/ and src/requiremen
 clean: ## remove what the other targets made
 	rm -rf .venv .venv-sam .venv-built .venv-fuzz .venv-mutants .aws-sam build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
-.PHONY: help setup demo test catalogue storm lint format validate build built-test fuzz fuzz-coverage mutants second-opinion bench load locks clean
+.PHONY: help setup demo test catalogue actions storm lint format validate build built-test fuzz fuzz-coverage mutants second-opinion bench load locks clean

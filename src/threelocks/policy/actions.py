@@ -1,77 +1,53 @@
 """The S3 and KMS actions that one account can allow another, what they act on, and the condition keys they carry.
 
-Sources, read 2026-11-23:
-https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html
-https://docs.aws.amazon.com/service-authorization/latest/reference/list_awskeymanagementservice.html
-https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-modifying-external-accounts.html (across accounts)
+`action_table` has AWS's own list, with its source and date; `make actions` renews it.
 """
 
 from __future__ import annotations
 
-from functools import lru_cache
-
+from threelocks.policy.action_table import ACTIONS
 from threelocks.policy.pattern import glob, parse_pattern
 
-_BUCKET = """
-ListBucket GetBucketLocation ListBucketVersions ListBucketMultipartUploads
-CreateBucketMetadataTableConfiguration DeleteBucket DeleteBucketMetadataTableConfiguration DeleteBucketPolicy
-DeleteBucketWebsite GetAccelerateConfiguration GetAnalyticsConfiguration GetBucketAbac GetBucketAcl GetBucketCORS
-GetBucketLogging GetBucketMetadataTableConfiguration GetBucketNotification GetBucketObjectLockConfiguration
-GetBucketOwnershipControls GetBucketPolicy GetBucketPolicyStatus GetBucketPublicAccessBlock GetBucketRequestPayment
-GetBucketTagging GetBucketVersioning GetBucketWebsite GetEncryptionConfiguration GetIntelligentTieringConfiguration
-GetInventoryConfiguration GetLifecycleConfiguration GetMetricsConfiguration GetReplicationConfiguration
-InitiateReplication ListTagsForResource PutAccelerateConfiguration PutAnalyticsConfiguration PutBucketAbac PutBucketAcl
-PutBucketCORS PutBucketLogging PutBucketNotification PutBucketObjectLockConfiguration PutBucketOwnershipControls
-PutBucketPolicy PutBucketPublicAccessBlock PutBucketRequestPayment PutBucketTagging PutBucketVersioning PutBucketWebsite
-PutEncryptionConfiguration PutIntelligentTieringConfiguration PutInventoryConfiguration PutLifecycleConfiguration
-PutMetricsConfiguration PutReplicationConfiguration TagResource UntagResource
+# In order of preference: what tells most of a reader who may do it. All others follow by name.
+_FIRST = """
+s3:ListBucket s3:GetBucketLocation s3:ListBucketVersions s3:ListBucketMultipartUploads
+s3:GetObject s3:PutObject s3:DeleteObject s3:GetObjectVersion s3:GetObjectAcl s3:GetObjectAttributes s3:GetObjectTagging
+kms:Decrypt kms:DescribeKey kms:Encrypt kms:GenerateDataKey kms:GenerateDataKeyWithoutPlaintext kms:ReEncryptFrom
+kms:ReEncryptTo kms:CreateGrant
 """.split()
 
-_OBJECT = """
-GetObject PutObject DeleteObject GetObjectVersion GetObjectAcl GetObjectAttributes GetObjectTagging
-AbortMultipartUpload BypassGovernanceRetention DeleteObjectTagging DeleteObjectVersion DeleteObjectVersionTagging
-GetObjectLegalHold GetObjectRetention GetObjectTorrent GetObjectVersionAcl GetObjectVersionAttributes
-GetObjectVersionForReplication GetObjectVersionTagging GetObjectVersionTorrent ListMultipartUploadParts
-ObjectOwnerOverrideToBucketOwner PutObjectAcl PutObjectLegalHold PutObjectRetention PutObjectTagging PutObjectVersionAcl
-PutObjectVersionTagging ReplicateDelete ReplicateObject ReplicateTags RestoreObject UpdateObjectEncryption
-""".split()
+# Allowing another account any other action on a key has no effect.
+# https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-modifying-external-accounts.html
+_ACROSS_ACCOUNTS = frozenset(
+    """
+    kms:CreateGrant kms:Decrypt kms:DeriveSharedSecret kms:DescribeKey kms:Encrypt kms:GenerateDataKey
+    kms:GenerateDataKeyPair kms:GenerateDataKeyPairWithoutPlaintext kms:GenerateDataKeyWithoutPlaintext kms:GenerateMac
+    kms:GetKeyRotationStatus kms:GetPublicKey kms:ListGrants kms:ReEncryptFrom kms:ReEncryptTo kms:RetireGrant
+    kms:RevokeGrant kms:Sign kms:Verify kms:VerifyMac
+    """.split()
+)
+_OF_NO_BUCKET_YET = "s3:CreateBucket"
 
-_KEY = """
-Decrypt DescribeKey Encrypt GenerateDataKey GenerateDataKeyWithoutPlaintext ReEncryptFrom ReEncryptTo CreateGrant
-DeriveSharedSecret GenerateDataKeyPair GenerateDataKeyPairWithoutPlaintext GenerateMac GetKeyRotationStatus GetPublicKey
-ListGrants RetireGrant RevokeGrant Sign Verify VerifyMac
-""".split()
 
-BUCKET_ACTIONS = tuple(f"s3:{name}" for name in _BUCKET)
-OBJECT_ACTIONS = tuple(f"s3:{name}" for name in _OBJECT)
-KEY_ACTIONS = tuple(f"kms:{name}" for name in _KEY)
+def _on(resource: str) -> tuple[str, ...]:
+    names = sorted(name for name, (resources, _) in ACTIONS.items() if resource in resources)
+    return tuple(dict.fromkeys([*(name for name in _FIRST if name in names), *names]))
 
-_S3_COMMON = """
-s3:authtype s3:resourceaccount s3:signatureage s3:signatureversion s3:tlsversion s3:x-amz-content-sha256
-s3:dataaccesspointaccount s3:dataaccesspointarn s3:accesspointnetworkorigin s3:accessgrantsinstancearn
-""".split()
-_LISTING = ("s3:prefix", "s3:delimiter", "s3:max-keys")
-_CRYPTOGRAPHIC = ("kms:encryptioncontext:*", "kms:encryptioncontextkeys", "kms:encryptionalgorithm")
-_KMS_COMMON = """
-kms:calleraccount kms:viaservice kms:requestalias kms:resourcealiases kms:keyorigin kms:keyspec kms:keyusage
-kms:multiregion kms:multiregionkeytype
-""".split()
+
+BUCKET_ACTIONS = tuple(name for name in _on("bucket") if name != _OF_NO_BUCKET_YET)
+OBJECT_ACTIONS = _on("object")
+KEY_ACTIONS = tuple(name for name in _on("key") if name in _ACROSS_ACCOUNTS)
 
 # Exact for the actions that a contract can agree on. For the others a key of their service may be carried: that can
 # only find a request too many, never one too few.
-_CARRIED: dict[str, tuple[str, ...]] = {
-    "s3:getobject": (*_S3_COMMON, "s3:existingobjecttag/*", "s3:if-match", "s3:if-none-match"),
-    "s3:listbucket": (*_S3_COMMON, *_LISTING),
-    "s3:listbucketversions": (*_S3_COMMON, *_LISTING),
-    "kms:decrypt": (*_KMS_COMMON, *_CRYPTOGRAPHIC, "kms:recipientattestation:*"),
-    "kms:describekey": tuple(_KMS_COMMON),
-}
+_EXACT = ("s3:GetObject", "s3:ListBucket", "s3:ListBucketVersions", "kms:Decrypt", "kms:DescribeKey")
 _MATCHERS = {
-    action: glob(tuple(parse_pattern(key, variables=False) for key in keys)) for action, keys in _CARRIED.items()
+    action.lower(): glob(tuple(parse_pattern(key, variables=False) for key in keys))
+    for action in _EXACT
+    if (keys := ACTIONS[action][1]) is not None
 }
 
 
-@lru_cache(maxsize=8192)
 def carries(action: str, key: str) -> bool:
     """Whether a request for this action can carry this condition key (in lower case). Global keys: always."""
     service = action.partition(":")[0].lower()
