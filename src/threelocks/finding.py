@@ -221,6 +221,17 @@ class LockState:
 
 
 @dataclass(frozen=True, slots=True)
+class Mechanism:
+    """One way in which lock 3 is open to the role: see docs/mechanisms.md."""
+
+    name: str  # "role ARN", "grant", ...
+    cross_account: bool  # it can serve another account at all
+    stable: bool  # it stays until somebody changes the key policy
+    least_privilege: bool  # it can be kept to the one role
+    auditable: bool  # the key policy says who is let in
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """One party's full judgement of the locks that its own account holds, for one contract."""
 
@@ -233,6 +244,7 @@ class Verdict:
     facts: tuple[tuple[str, str], ...] = ()  # what the other side needs to know, sorted: ("role_id", "AROA...")
     remarks: tuple[str, ...] = ()  # what no finding covers; never changes the standing
     suspended: Suspension | None = None  # by this party, whether or not it has ended
+    mechanisms: tuple[Mechanism, ...] = ()  # by which the key is open to the role, where this party holds it
 
     @property
     def kinds(self) -> frozenset[Kind]:
@@ -279,6 +291,7 @@ class Share:
     remarks: tuple[str, ...] = field(default=())
     waived: tuple[Finding, ...] = ()  # what is off, and does not count for now
     suspended: tuple[Suspension, ...] = ()  # by which parties
+    mechanisms: tuple[Mechanism, ...] = ()  # by which the key is open to the role, as its holder last saw it
 
     @property
     def kinds(self) -> frozenset[Kind]:

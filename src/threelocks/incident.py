@@ -199,6 +199,9 @@ def merge(contract: Contract, state: State) -> Share:
         remarks=state.own.remarks if state.own else (),
         waived=gravest(finding for finding, counts in held if not counts),
         suspended=tuple(one for verdict, at in dated if (one := verdict.suspended) and at < one.until),
+        mechanisms=tuple(
+            one for verdict in verdicts if verdict.account == contract.key_account for one in verdict.mechanisms
+        ),
     )
 
 

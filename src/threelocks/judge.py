@@ -15,6 +15,7 @@ from threelocks.locks.case import Case
 from threelocks.locks.ceiling import judge_ceilings, not_watched
 from threelocks.locks.identity_policy import judge_identity
 from threelocks.locks.key_policy import judge_key
+from threelocks.locks.mechanism import mechanisms
 from threelocks.locks.watchdog import judge_contract, judge_watchdog
 from threelocks.observation import Found, Observation, RoleObservation
 
@@ -55,6 +56,7 @@ def judge(
         findings=tuple(_in_order(findings)),
         facts=tuple(sorted({**_facts(observation), **_named(case, held, findings)}.items())),
         remarks=not_watched(case),
+        mechanisms=mechanisms(case, observation.key) if observation.key else (),
     )
 
 

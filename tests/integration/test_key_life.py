@@ -58,3 +58,20 @@ def test_a_key_that_is_to_be_deleted_is_told_with_the_date_and_how_to_cancel(wor
         kms.enable_key(KeyId=key)
 
     assert standings(after(world, keep)) == {"INTACT"}
+
+
+def test_a_recheck_in_either_account_names_what_opens_the_key(world: World) -> None:
+    def named(account: str) -> list[str]:
+        (share,) = world.invoke(account, "recheck", {})["contracts"]
+        return [one["name"] for one in share["mechanisms"]]
+
+    owner, consumer = world.contract.owner.account, world.contract.consumer.account
+    kms, key = world.administrator(owner, "kms"), world.contract.key
+    assert named(owner) == named(consumer) == ["role ARN"]
+    role, operations = world.contract.role, ["Decrypt", "DescribeKey"]
+    made = kms.create_grant(KeyId=key, GranteePrincipal=role, Operations=operations)
+    after(world, lambda _: None)
+    assert named(owner) == named(consumer) == ["role ARN", "grant"]
+    kms.revoke_grant(KeyId=key, GrantId=made["GrantId"])
+    after(world, lambda _: None)
+    assert named(owner) == named(consumer) == ["role ARN"]
