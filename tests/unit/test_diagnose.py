@@ -611,6 +611,14 @@ def test_two_shut_locks_are_both_named_and_neither_is_said_to_be_the_one() -> No
     assert answer.sure is LIKELY
 
 
+def test_what_is_waived_refuses_all_the_same() -> None:
+    judged = share(NO_ALLOW)
+    waived = replace(judged, locks=share().locks, findings=(), waived=judged.findings)
+    answer, plain = told([s3_denied(CONTRACT)], waived), told([s3_denied(CONTRACT)], judged)
+    assert (answer.locks, answer.sure, answer.judgement) == (plain.locks, plain.sure, plain.judgement)
+    assert answer.judgement is not told([s3_denied(CONTRACT)]).judgement
+
+
 def test_the_evidence_says_which_description_of_aws_the_place_of_a_kms_record_follows() -> None:
     today = told([decrypt_denied(CONTRACT)], share(NO_KEY_POLICY))
     older = told([decrypt_denied(CONTRACT, view="owner")], share(NO_KEY_POLICY))

@@ -57,10 +57,10 @@ def _lock_state(known: Known, share: Share, suspect: Suspect) -> LockState | Non
 
 
 def findings_of(share: Share, suspect: Suspect, action: str) -> tuple[Finding, ...]:
-    """What is judged shut of a suspect, for this action."""
+    """What is judged shut of a suspect, for this action. What is waived refuses all the same."""
     return tuple(
         finding
-        for finding in share.findings
+        for finding in (*share.findings, *share.waived)
         if finding.kind is Kind.SHUT
         and finding.lock is suspect.lock
         and (not suspect.codes or finding.code in suspect.codes)
