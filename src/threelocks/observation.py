@@ -168,6 +168,7 @@ class VpcEndpoint:
     service: str  # "com.amazonaws.eu-west-1.s3"
     state: str  # "available", ...; in lower case
     policy: str  # JSON
+    vpc: str  # "vpc-..."
 
 
 @dataclass(frozen=True, slots=True)

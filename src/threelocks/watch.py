@@ -717,6 +717,9 @@ def unreadable(value: object) -> Iterator[Unreadable]:
     elif is_dataclass(value) and not isinstance(value, type):
         for each in fields(value):
             yield from unreadable(getattr(value, each.name))
+    elif isinstance(value, tuple):
+        for one in value:
+            yield from unreadable(one)
 
 
 def depends_on(observation: Observation) -> tuple[str, ...] | None:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from simulation.faults import denied
+from simulation.faults import Fault, denied
 from simulation.scenario import Aftermath, after
 from simulation.world import CONTRACT, World, simulated_world
 from threelocks.finding import Lock
@@ -120,6 +120,15 @@ def test_an_endpoint_that_may_not_be_read_is_unknown_and_the_permission_is_named
     (mail,) = unknown.mails[world.contract.consumer.account]
     assert codes(mail) == {"ceiling.unread"}
     assert "lacks ec2:DescribeVpcEndpoints" in " ".join(mail.body.split())
+
+
+def test_an_endpoint_that_is_throttled_for_a_moment_is_read_again_and_nobody_is_told(
+    world: World, through: tuple[World, str]
+) -> None:
+    world.runtime.faults.left["ec2:DescribeVpcEndpoints"] = [Fault("RequestLimitExceeded", status=503)] * 2
+    quiet = after(world, lambda _: put(world, through[1], policy(Sid="Once")))
+    assert world.runtime.faults.hit == ["ec2:DescribeVpcEndpoints"] * 2
+    assert quiet.is_silent
 
 
 def test_an_endpoint_that_no_contract_names_is_nobodys_business(world: World) -> None:

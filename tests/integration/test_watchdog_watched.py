@@ -128,7 +128,8 @@ def test_a_sweep_tells_both_accounts_of_harm_to_one_watchdog_and_of_its_end(worl
 
 @pytest.mark.finding("watchdog.region-unwatched")
 def test_without_a_relay_the_consumers_region_is_unwatched(world: World) -> None:
-    done = [drop_targets(CONSUMER, RELAYED, name) for name in ("RoleChangedRule", "ManagedPolicyChangedRule")]
+    rules = ("RoleChangedRule", "ManagedPolicyChangedRule", "OrganizationChangedRule")
+    done = [drop_targets(CONSUMER, RELAYED, name) for name in rules]
     sweep(world)
     assert standing(world, OWNER) == ("AT_RISK", ["watchdog.region-unwatched"])
     for each in done:

@@ -62,7 +62,13 @@ def described(asked: dict[str, Any]) -> dict[str, Any]:
 ANSWERS: dict[str, Any] = {
     "describe_vpc_endpoints": {
         "VpcEndpoints": [
-            {"VpcEndpointId": ENDPOINT, "ServiceName": "s", "State": "Available", "PolicyDocument": POLICY}
+            {
+                "VpcEndpointId": ENDPOINT,
+                "ServiceName": "s",
+                "State": "Available",
+                "PolicyDocument": POLICY,
+                "VpcId": "vpc-1",
+            }
         ]
     },
     "describe_organization": {"Organization": {"Id": ORGANIZATION, "MasterAccountId": CLOUD}},
@@ -95,7 +101,7 @@ def test_a_contract_that_names_no_ceiling_costs_no_call(account: str) -> None:
 def test_an_endpoint_is_asked_for_by_the_consumer_in_the_buckets_region() -> None:
     seen, clients = observe(THROUGH, CONSUMER)
     (named,) = seen.endpoints
-    assert (named.id, named.endpoint) == (ENDPOINT, Found(VpcEndpoint("s", "available", POLICY)))
+    assert (named.id, named.endpoint) == (ENDPOINT, Found(VpcEndpoint("s", "available", POLICY, "vpc-1")))
     assert clients.asked == [("describe_vpc_endpoints", "eu-west-1", {"VpcEndpointIds": (ENDPOINT,)})]
     assert observe(THROUGH, OWNER)[1].asked == []
 

@@ -15,7 +15,16 @@ import yaml
 from threelocks.aws.read import CALLS
 from threelocks.aws.snapshot import LEFT_OUT, SnapshotError, load, observations
 from threelocks.contract import Contract
-from threelocks.observation import Absent, Found, NamedPolicy, Observation, PolicyLevel, Unreadable, VpcEndpoint
+from threelocks.observation import (
+    Absent,
+    Found,
+    Membership,
+    NamedPolicy,
+    Observation,
+    PolicyLevel,
+    Unreadable,
+    VpcEndpoint,
+)
 
 ROOT = Path(__file__).parents[2]
 CONTRACT = Contract.model_validate(yaml.safe_load((ROOT / "contracts/bi-curated-read.yaml").read_text()))
@@ -229,7 +238,8 @@ THROUGH = Contract.model_validate(
 
 def _endpoint(**changes: Any) -> dict[str, Any]:
     service = "com.amazonaws.eu-west-1.s3"
-    return {"VpcEndpointId": ENDPOINT, "ServiceName": service, "State": "available", "PolicyDocument": "{}"} | changes
+    described = {"ServiceName": service, "State": "available", "PolicyDocument": "{}", "VpcId": "vpc-1"}
+    return {"VpcEndpointId": ENDPOINT, **described, **changes}
 
 
 def test_the_endpoints_that_the_contract_names_are_found_in_one_answer(intact: dict[str, Any]) -> None:
@@ -237,7 +247,7 @@ def test_the_endpoints_that_the_contract_names_are_found_in_one_answer(intact: d
     (named,) = read(intact, THROUGH)[1].ceilings.endpoints
     assert (named.id, named.endpoint) == (
         ENDPOINT,
-        Found(VpcEndpoint("com.amazonaws.eu-west-1.s3", "available", "{}")),
+        Found(VpcEndpoint("com.amazonaws.eu-west-1.s3", "available", "{}", "vpc-1")),
     )
 
 
@@ -262,6 +272,36 @@ def test_an_endpoint_that_cannot_be_understood_is_a_mistake(
     intact["consumer"]["DescribeVpcEndpoints"] = {"VpcEndpoints": [_endpoint(**changes)]}
     with pytest.raises(SnapshotError, match=rf"consumer\.DescribeVpcEndpoints`: `VpcEndpoints\[0\]\.{told}"):
         read(intact, THROUGH)
+
+
+GOVERNANCE = {"account": "444444444444", "name": "cloud", "home_region": "eu-west-1"}
+PLACED = {"consumer_organization": "o-a1b2c3d4e5", "consumer_org_path": "o-a1b2c3d4e5/r-ab12/"}
+GOVERNED = Contract.model_validate(
+    CONTRACT.model_dump() | {"organizations": {"consumer": GOVERNANCE, "owner": GOVERNANCE}, "premises": PLACED}
+)
+
+
+def test_what_the_contract_says_is_read_must_be_in_the_file(intact: dict[str, Any]) -> None:
+    owner, consumer = read(intact, GOVERNED)
+    for source in (owner.ceilings.rcps, consumer.ceilings.scps, consumer.ceilings.consumer_path):
+        assert isinstance(source, Unreadable)
+        assert source.error == "NotInSnapshot"
+    assert isinstance(consumer.ceilings.organization, Unreadable)
+
+
+def test_the_consumers_place_follows_from_its_levels(intact: dict[str, Any]) -> None:
+    intact["consumer"] |= {
+        "DescribeOrganization": {"Organization": {"Id": "o-a1b2c3d4e5", "MasterAccountId": "444444444444"}},
+        "scps": [{"target": target, "policies": []} for target in ("r-ab12", "ou-ab12-11111111", "222222222222")],
+    }
+    ceilings = read(intact, GOVERNED)[1].ceilings
+    assert ceilings.organization == Found(Membership("o-a1b2c3d4e5", "444444444444"))
+    assert ceilings.consumer_path == Found("o-a1b2c3d4e5/r-ab12/ou-ab12-11111111/")
+
+
+def test_an_organization_is_absent_only_where_the_file_says_null(intact: dict[str, Any]) -> None:
+    intact["consumer"]["DescribeOrganization"] = None
+    assert read(intact, GOVERNED)[1].ceilings.organization == Absent()
 
 
 def test_a_ceiling_that_is_null_was_read_and_is_absent(intact: dict[str, Any]) -> None:

@@ -114,6 +114,7 @@ def _read(answer: Answer, name: str) -> VpcEndpoint:
         service=found[0].text("ServiceName"),
         state=state,
         policy=found[0].document("PolicyDocument"),
+        vpc=found[0].text("VpcId"),
     )
 
 

@@ -41,6 +41,8 @@ from threelocks.contract import Contract, Organizations
 from threelocks.observation import (
     Absent,
     CeilingObservation,
+    Found,
+    Membership,
     NamedPolicy,
     Observation,
     PolicyLevel,
@@ -52,7 +54,6 @@ LEFT_OUT = "NotInSnapshot"  # the error of a source whose section is not in the 
 
 OWNER, CONSUMER, KEY_HOLDER = "owner", "consumer", "key_holder"
 _TAKEN = "taken"
-_ABOVE_KEY = "key_rcps"
 
 
 class SnapshotError(Exception):
@@ -93,12 +94,33 @@ def _observation(given: Any, name: str, account: str, contract: Contract, taken:
     for unread in _unread(observation):
         if unread.error == UNEXPECTED:
             raise SnapshotError(f"`{name}.{_section(_CALLS_BY_NAME[unread.operation])}`: {unread.message}")
-    above = {_ABOVE_KEY if name == KEY_HOLDER else field: source for field, source in part.ceilings.items()}
-    return replace(observation, ceilings=_with(observation.ceilings, above))
+    return replace(observation, ceilings=_with_organization(observation.ceilings, part, contract))
 
 
-def _with(ceilings: CeilingObservation, above: Mapping[str, Source[tuple[PolicyLevel, ...]]]) -> CeilingObservation:
-    return replace(ceilings, scps=above.get("scps"), rcps=above.get("rcps"), key_rcps=above.get(_ABOVE_KEY))
+def _with_organization(ceilings: CeilingObservation, part: _Part, contract: Contract) -> CeilingObservation:
+    """The policies of organizations, as the part has them. Where the contract says who reads them, the file must."""
+    readers = contract.organizations
+    if part.name == CONSUMER:
+        scps = part.above("scps", expected=readers.consumer is not None)
+        place = _place(contract, ceilings.organization, scps) if readers.consumer else None
+        return replace(ceilings, scps=scps, consumer_path=place)
+    if part.name == OWNER:
+        return replace(ceilings, rcps=part.above("rcps", expected=readers.owner is not None))
+    return replace(ceilings, key_rcps=part.above("rcps", expected=readers.key_holder is not None))
+
+
+_Levels = Source[tuple[PolicyLevel, ...]]
+
+
+def _place(contract: Contract, organization: Source[Membership] | None, scps: _Levels | None) -> Source[str] | None:
+    """Where the consumer is, as the levels above it tell."""
+    if not contract.premises.consumer_org_path:
+        return None
+    if isinstance(organization, Found) and isinstance(scps, Found) and scps.value:
+        *above, _ = (level.target for level in scps.value)
+        return Found("/".join((organization.value.id, *above, "")))
+    message = "the snapshot's `consumer.DescribeOrganization` and `consumer.scps` do not tell where the consumer is"
+    return Unreadable("organizations:ListParents", LEFT_OUT, message)
 
 
 def _unread(observation: Observation) -> Iterator[Unreadable]:
@@ -218,6 +240,13 @@ class _Part:
 
     def client(self, service: str, region: str) -> Any:  # noqa: ARG002 - the file knows no regions
         return _Client(self, service)
+
+    def above(self, field: str, *, expected: bool) -> Source[tuple[PolicyLevel, ...]] | None:
+        """The policies of an organization; None where nobody expects them."""
+        if field in self.ceilings or not expected:
+            return self.ceilings.get(field)
+        message = f"the snapshot has no section `{self.name}.{field}`; add it"
+        return Unreadable(_DESCRIBE_POLICY.name, LEFT_OUT, message)
 
     def answer(self, call: Call, asked: Mapping[str, Any]) -> Any:
         where = f"{self.name}.{_section(call)}"

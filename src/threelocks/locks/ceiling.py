@@ -226,8 +226,9 @@ def _premises(case: Case) -> Iterator[Finding]:
         for service, contexts in _coming_through(case, named.id).items():
             wrong = _wrong(named.endpoint, service)
             if wrong:
-                fields = [f"contexts.{context.name}.endpoints.{service}" for context in contexts]
-                yield _false(case, named.id, fields[0], f"{named.id} {wrong}, so no reader comes through it")
+                field = f"contexts.{contexts[0].name}.endpoints.{service}"
+                yield _false(case, named.id, field, f"{named.id} {wrong}, so no reader comes through it")
+            yield from _elsewhere(case, named, contexts)
 
 
 def _organization_premises(case: Case) -> Iterator[Finding]:
@@ -274,6 +275,18 @@ def _wrong(endpoint: Source[VpcEndpoint], service: str) -> str:
     return "" if state == "available" else f"is {state}"
 
 
+def _elsewhere(case: Case, named: NamedEndpoint, contexts: Sequence[Context]) -> Iterator[Finding]:
+    """Requests carry the VPC of the endpoint that they come through."""
+    for context in contexts:
+        stated = {key.lower(): values for key, values in context.keys.items()}
+        if "aws:sourcevpc" not in stated or not isinstance(named.endpoint, Found):
+            continue
+        vpc, agreed = named.endpoint.value.vpc, stated["aws:sourcevpc"] or ()
+        if any(each != vpc for each in agreed) or not agreed:
+            field = f"contexts.{context.name}.keys.aws:SourceVpc"
+            yield _false(case, named.id, field, f"{named.id} is in {vpc}, and not in {' or '.join(agreed) or 'none'}")
+
+
 def _false(case: Case, name: str, field: str, detail: str) -> Finding:
     about = _about_endpoint(case, name)
     sentence = (
@@ -283,6 +296,6 @@ def _false(case: Case, name: str, field: str, detail: str) -> Finding:
     return premise(
         about,
         field,
-        f"the contract says that readers come through an endpoint, but {detail}",
+        f"what the contract says of an endpoint does not hold: {detail}",
         Remedy(about.account, sentence),
     )

@@ -107,7 +107,7 @@ def through(*, s3: str | None = S3_ENDPOINT, kms: str | None = None, **more: Any
 
 def endpoint(*statements: Any, name: str = S3_ENDPOINT, service: str = "s3", state: str = "available") -> NamedEndpoint:
     full = f"com.amazonaws.eu-west-1.{service}"
-    return NamedEndpoint(name, Found(VpcEndpoint(full, state, document(*statements or (FULL_FOR_ALL,)))))
+    return NamedEndpoint(name, Found(VpcEndpoint(full, state, document(*statements or (FULL_FOR_ALL,)), "vpc-1")))
 
 
 def below(*endpoints: NamedEndpoint) -> Observation:
@@ -175,6 +175,15 @@ def test_an_endpoint_that_nobody_can_come_through_is_a_false_premise(named: Name
     assert (found.code, found.kind, found.lock) == ("premise.false", Kind.SHUT, Lock.PREMISE)
     assert (found.principal, found.account) == ("contexts.vpc.endpoints.s3", CONSUMER)
     assert says in found.detail
+
+
+@pytest.mark.finding("premise.false")
+@pytest.mark.parametrize("stated", [["vpc-2"], ["vpc-1", "vpc-2"], None], ids=["another", "one of two", "absent"])
+def test_the_vpc_that_a_context_states_is_that_of_its_endpoint(stated: Any) -> None:
+    assert findings(below(endpoint()), through(keys={"aws:SourceVpc": ["vpc-1"]})) == ()
+    found = only(below(endpoint()), through(keys={"aws:sourceVPC": stated}))
+    assert (found.code, found.principal) == ("premise.false", "contexts.vpc.keys.aws:SourceVpc")
+    assert f"{S3_ENDPOINT} is in vpc-1" in found.detail
 
 
 @pytest.mark.parametrize("service", ["kms", "kms-fips"])
