@@ -27,6 +27,8 @@ from threelocks.contract import Contract
 from threelocks.finding import Cause, Finding, Kind, Lock, Verdict, headline
 from threelocks.incident import gravest
 from threelocks.judge import judge as judge_locks
+from threelocks.mend import offering, proven
+from threelocks.observation import Observation
 from threelocks.problems import BadContractError, Problem
 from threelocks.report import MalformedError, encode
 from threelocks.spelling import shown, visible
@@ -399,9 +401,15 @@ def _judge(contract: Contract, path: Path, judge: Judge) -> tuple[Verdict, ...]:
     alone = [judge(contract, (), observation, {}) for observation in observations]
     stated = {verdict.account: dict(verdict.facts) for verdict in alone}
     return tuple(
-        waiving.marked(contract, judge(contract, (), observation, _facts_of_others(stated, observation.account)))
+        waiving.marked(contract, _judged(contract, observation, _facts_of_others(stated, observation.account), judge))
         for observation in observations
     )
+
+
+def _judged(contract: Contract, observation: Observation, facts: dict[str, str], judge: Judge) -> Verdict:
+    """The verdict, with remedies that are proven."""
+    verdict = judge(contract, (), observation, facts)
+    return offering(verdict, proven(contract, (), observation, facts, verdict, judge=judge))
 
 
 def _facts_of_others(stated: dict[str, dict[str, str]], account: str) -> dict[str, str]:
@@ -473,8 +481,11 @@ def _finding_text(finding: Finding) -> Iterator[str]:
         yield from (f"    {line}" for line in statement.text.splitlines())
     if finding.remedy:
         yield f"  account {finding.remedy.account} must act: {finding.remedy.sentence}"
-        yield from (f"    {line}" for line in (finding.remedy.statement or "").splitlines())
+        for step in finding.remedy.steps or (finding.remedy,):
+            yield from [f"  - {step.sentence}"] if finding.remedy.steps else []
+            yield from (f"    {line}" for line in (step.statement or "").splitlines())
         yield from (f"    {line}" for line in finding.remedy.commands)
+        yield from [f"    ({finding.remedy.proof})"] if finding.remedy.proof else []
 
 
 # --- The command line ---

@@ -90,6 +90,14 @@ class StatementRef:
 
 
 @dataclass(frozen=True, slots=True)
+class Step:
+    """One change of a policy."""
+
+    sentence: str
+    statement: str | None = None  # JSON
+
+
+@dataclass(frozen=True, slots=True)
 class Remedy:
     """What mends a finding: who must act, what to do, and what to type."""
 
@@ -97,6 +105,8 @@ class Remedy:
     sentence: str
     statement: str | None = None  # JSON
     commands: tuple[str, ...] = ()
+    steps: tuple[Step, ...] = ()  # where it takes several changes, in place of `statement`
+    proof: str = ""  # what judging the lock again with it has shown; empty: it was not tried, or did not pass
 
 
 @dataclass(frozen=True, slots=True)

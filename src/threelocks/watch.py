@@ -6,7 +6,7 @@ or sends a report. `Watch` adds the reading. Neither knows AWS; the clock, the i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from datetime import datetime, timedelta
@@ -28,10 +28,11 @@ from threelocks.alert import (
     together,
 )
 from threelocks.contract import Contract, Party
-from threelocks.finding import Cause, Change, Finding, Share, Verdict
+from threelocks.finding import Cause, Change, Finding, Remedy, Share, Verdict
 from threelocks.judge import judge
 from threelocks.locks.compare import compare
 from threelocks.locks.kept import Kept, changed, kept
+from threelocks.mend import offering, proven
 from threelocks.observation import Absent, Found, Observation, Unreadable
 from threelocks.ports import (
     Announcer,
@@ -55,6 +56,7 @@ ALWAYS_REPORT = frozenset({"sweep", "recheck", "request", "apply"})
 
 Judge = Callable[..., Verdict]
 Compare = Callable[..., Change]
+Prove = Callable[..., Mapping[tuple[str, str, str, tuple[str, ...]], Remedy]]
 
 
 class UnknownContractError(LookupError):
@@ -480,6 +482,7 @@ class Watch:
     reporter: Reporter
     judge: Judge = judge
     compare: Compare = compare
+    prove: Prove = proven
     history: EventHistory | None = None  # asked for who is behind what no event told
 
     def check(
@@ -532,8 +535,9 @@ class Watch:
             before = incident.begin(contract, account, stored)
             if first_try and covered(before, cause, contract.digest, self.desk.now(), self.desk.times):
                 return incident.merge(contract, before)
-            verdict, observation = self._look(contract, before, cause, last_try=last_try)
+            verdict, observation, judged = self._look(contract, before, cause, last_try=last_try)
             documents = self._changed(contract, before, verdict, observation)
+            verdict = self._offering(contract, before, cause, verdict, observation, judged, is_same=not documents)
             changes = tuple(one.change for one in documents if one.change)
             after = self._after(contract, before, verdict, cause, changes)
             pinned = pins.pinned(contract, before, cause, verdict, observation)
@@ -584,27 +588,53 @@ class Watch:
         others = [change for changes in found[1:] for change in changes]
         return lookup.told(cause, found[0], others, lookup.outcome(records for _, records in answers))
 
-    def _look(self, contract: Contract, before: State, cause: Cause, *, last_try: bool) -> tuple[Verdict, Observation]:
-        """The verdict on live policies; a new finding only when two observations in a row show it."""
+    def _look(
+        self, contract: Contract, before: State, cause: Cause, *, last_try: bool
+    ) -> tuple[Verdict, Observation, Verdict]:
+        """The verdict on live policies, a new finding only when two observations in a row show it; with the last of
+        the observations, and all that was judged of it."""
         same_terms = before.own is not None and before.own.digest == contract.digest
         known = incident.identities(before.own.findings if before.own and same_terms else ())
         neighbours = self._neighbours(contract)
-        reported = {**incident.facts(contract, before), **pins.known(contract, before, cause)}
+        reported = _facts(contract, before, cause)
 
-        def look() -> tuple[Verdict, Observation]:
+        def look() -> tuple[Verdict, Observation, Verdict]:
             observation = self._observe(contract, before)
             transient = tuple(source for source in unreadable(observation) if source.transient)
             if transient and not last_try:
                 raise TransientError(contract.name, transient)
             verdict = self.judge(contract, neighbours, observation, reported)
-            return incident.told_here(contract, neighbours, verdict), observation
+            return incident.told_here(contract, neighbours, verdict), observation, verdict
 
-        verdict, observation = look()
+        verdict, observation, judged = look()
         looks = [verdict]
         while incident.unconfirmed(looks, known) and len(looks) < LOOKS:
-            verdict, observation = look()
+            verdict, observation, judged = look()
             looks.append(verdict)
-        return incident.confirmed(looks, known), observation
+        return incident.confirmed(looks, known), observation, judged
+
+    def _offering(
+        self,
+        contract: Contract,
+        before: State,
+        cause: Cause,
+        verdict: Verdict,
+        observation: Observation,
+        judged: Verdict,
+        *,
+        is_same: bool,
+    ) -> Verdict:
+        """The verdict with remedies that are proven: those of the last check while the policies are the same, since
+        each costs some judgements."""
+        past = before.own.findings if before.own and before.own.digest == contract.digest else ()
+        known = {one.identity: one.remedy for one in past if one.remedy and one.remedy.proof}
+        if is_same and incident.identities(verdict.findings) <= incident.identities(past):
+            return offering(verdict, known)
+        facts = _facts(contract, before, cause)
+        try:
+            return offering(verdict, self.prove(contract, self._neighbours(contract), observation, facts, judged))
+        except Exception:  # noqa: BLE001 - a remedy less keeps nobody from being told
+            return verdict
 
     def _changed(
         self, contract: Contract, before: State, verdict: Verdict, observation: Observation
@@ -696,6 +726,11 @@ class Watch:
                 continue
             return
         raise ConflictError(f"cannot note what was sent for `{name}`: others wrote first {TRIES} times; try again")
+
+
+def _facts(contract: Contract, before: State, cause: Cause) -> dict[str, str]:
+    """What the judgement is told beside the observation."""
+    return {**incident.facts(contract, before), **pins.known(contract, before, cause)}
 
 
 def _with_digests(known: tuple[tuple[str, str], ...], documents: tuple[Kept, ...]) -> tuple[tuple[str, str], ...]:

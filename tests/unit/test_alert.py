@@ -38,6 +38,7 @@ from threelocks.finding import (
     Lock,
     Remedy,
     StatementRef,
+    Step,
     Witness,
 )
 from threelocks.incident import Moment, Slot, State
@@ -101,6 +102,22 @@ GIVEN = Change(
     ),
     undecided=("what account 333333333333 may do: that rests on behaviour that AWS does not document",),
     edits=(Edit("Statement 3 of the bucket policy, added", ("+ {", '+   "Effect": "Allow"', "+ }")),),
+)
+
+
+PROVEN = Remedy(
+    OWNER,
+    "Make these 2 changes:",
+    None,
+    (
+        "aws s3api get-bucket-policy --bucket datalake-curated-a",
+        "aws s3api put-bucket-policy --policy file://policy.json",
+    ),
+    (
+        Step("Remove statement 3 `Everybody` of the bucket policy."),
+        Step("Add this statement to the bucket policy, beside the others:", '{"Sid": "ShareRead", "Effect": "Allow"}'),
+    ),
+    "judged again with it, this is no longer so; what else is off stays",
 )
 
 
@@ -223,6 +240,9 @@ def announced() -> dict[str, tuple[Slot, str]]:
         "break-by-a-change": _for(watching().happens(OWNER, NO_ALLOW, cause=change(), changes=(TAKEN,))),
         "break-by-a-change-told-to-the-other": _for(
             watching().happens(OWNER, NO_ALLOW, cause=change(), changes=(TAKEN,)), CONSUMER
+        ),
+        "widening-with-a-proven-remedy": _for(
+            watching().happens(OWNER, replace(WIDE_ROOT, remedy=PROVEN), KEY_UNREAD, cause=change())
         ),
         "widening-by-a-change": _for(watching().happens(OWNER, WIDE_ROOT, cause=change(), changes=(GIVEN,))),
         "unknown": _for(watching().happens(OWNER, KEY_UNREAD)),

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
+from string import ascii_lowercase
 
 from threelocks.alert.changed import change_lines
 from threelocks.alert.text import INDENT, begun, command_lines, cut, ended, json_lines, plain, unlinked, wrapped
@@ -19,6 +20,7 @@ from threelocks.alert.words import (
     LOCK_WORDS,
     OF_THE_CONTRACT,
     MailKind,
+    asking,
     at,
     effect,
     kind_of,
@@ -40,6 +42,7 @@ from threelocks.finding import (
     History,
     Kind,
     Lock,
+    Remedy,
     Share,
     StatementRef,
     Witness,
@@ -399,6 +402,8 @@ def _to_do(contract: Contract, slot: Slot, account: str) -> list[str]:
     for actor in _actors(findings):
         if actor != account:
             lines += wrapped(_ask(contract, slot, actor, alone=not mine), INDENT)
+            asked = dict.fromkeys(asking(contract, one) for one in findings if _actor(one) == actor)
+            lines += [line for text in asked if text for line in wrapped(f"They should see to it {text}.", INDENT)]
     return ["WHAT TO DO", *lines]
 
 
@@ -418,14 +423,24 @@ def _fixes(findings: list[Finding]) -> list[str]:
     for number, remedy in enumerate(remedies[:AT_ALL], start=1):
         mark = f"{number}. " if len(remedies) > 1 else ""
         sentence = plain(remedy.sentence, 600) or "see the code in docs/alerts.md"
-        steps = remedy.statement or remedy.commands
-        lines += wrapped(mark + ended(begun(sentence), ":" if steps else "."), _DEEP, _DEEP + " " * len(mark))
-        if remedy.statement:
-            lines += ["", *json_lines(remedy.statement, _DEEPER)]
+        follows = remedy.statement or remedy.steps or remedy.commands
+        lines += wrapped(mark + ended(begun(sentence), ":" if follows else "."), _DEEP, _DEEP + " " * len(mark))
+        lines += _steps(remedy)
         if remedy.commands:
             lines += ["", *(line for command in remedy.commands for line in command_lines(command, _DEEPER))]
-        if number < len(remedies) and steps:
+        if remedy.proof:
+            lines += ["", *wrapped(ended(begun(plain(remedy.proof))), _DEEPER)]
+        if number < len(remedies) and follows:
             lines.append("")
+    return lines
+
+
+def _steps(remedy: Remedy) -> list[str]:
+    """The statements of a remedy, each under what is to be done with it, where there are several."""
+    lines = ["", *json_lines(remedy.statement, _DEEPER)] if remedy.statement else []
+    for letter, step in zip(ascii_lowercase, remedy.steps, strict=False):
+        lines += ["", *wrapped(f"{letter}. {begun(plain(step.sentence, 600))}", _DEEPER, f"{_DEEPER}   ")]
+        lines += json_lines(step.statement, f"{_DEEPER}   ") if step.statement else []
     return lines
 
 

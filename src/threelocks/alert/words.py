@@ -275,6 +275,34 @@ def _unread(share: Share) -> str:
     return " and ".join([*([said] if said else []), *(["its contract was edited in the table"] if edited else [])])
 
 
+# --- What to ask of the other account ---
+
+_ASKS = {
+    "no-allow": "that {the_lock} allows {role} {actions} again",
+    "dangling-principal": "that {the_lock} names today's {role}, by its ARN",
+    "conditional": "that {the_lock} allows {role} {actions} without further conditions",
+    "explicit-deny": "that the statement of {the_lock} which denies {role} {actions} excepts it",
+    "boundary": "that the permissions boundary lets {role} use {actions}",
+    "by-grant-only": "that {the_lock} allows {role} {actions}, not only a grant",
+    "wide-principal": "that {the_lock} lets in nobody else than was agreed",
+    "wide-action": "that {the_lock} allows no more actions than were agreed",
+    "wide-resource": "that {the_lock} reaches no further than was agreed",
+    "wide-grant": "that the grant which nobody agreed on is revoked",
+    "public-block": "that the public statement of {the_lock} names its principals",
+    "disabled": "that the key is enabled",
+    "pending-deletion": "that the deletion of the key is cancelled, and the key enabled",
+    "wrong-encryption": "that new objects are encrypted with the agreed key again",
+    "role-missing": "that the role {role} is made again, and named anew in the policies of bucket and key",
+}
+
+
+def asking(contract: Contract, finding: Finding) -> str:
+    """What the people of the other account should see to, made from the contract alone; empty where only they know."""
+    text = _ASKS.get(finding.code.partition(".")[2], "")
+    actions = listed(finding.actions) or "what was agreed"
+    return text.format(the_lock=f"the {LOCK_WORDS[finding.lock]}", role=contract.role_name, actions=plain(actions, 200))
+
+
 # --- What readers see ---
 
 

@@ -55,8 +55,11 @@ def permitted(case: Case, on: str) -> Document:
     """What the bucket ("bucket"), the key ("key") or the role ("role") may allow, as one policy: this contract, its
     neighbours, and the further readers that any of them lists for the same bucket or key.
     """
-    statements = [statement for contract in _on_the_same(case, on) for statement in _permitted(contract, on)]
-    return as_policy(_together(statements), f"permitted on the {on}")
+    return as_policy(permitted_statements(case.contract, case.neighbours, on), f"permitted on the {on}")
+
+
+def permitted_statements(contract: Contract, neighbours: Iterable[Contract], on: str) -> list[Tree]:
+    return _together(statement for one in _on_the_same(contract, neighbours, on) for statement in _permitted(one, on))
 
 
 def _together(statements: Iterable[Tree]) -> list[Tree]:
@@ -83,11 +86,11 @@ def as_policy(statements: Iterable[Tree], label: str) -> Document:
     return parse_document(json.dumps({"Version": "2012-10-17", "Statement": list(statements)}), label)
 
 
-def _on_the_same(case: Case, on: str) -> list[Contract]:
-    def resource(contract: Contract) -> str:
-        return {"bucket": contract.bucket_arn, "key": contract.key, "role": contract.role}[on]
+def _on_the_same(contract: Contract, neighbours: Iterable[Contract], on: str) -> list[Contract]:
+    def resource(one: Contract) -> str:
+        return {"bucket": one.bucket_arn, "key": one.key, "role": one.role}[on]
 
-    return [one for one in (case.contract, *case.neighbours) if resource(one) == resource(case.contract)]
+    return [one for one in (contract, *neighbours) if resource(one) == resource(contract)]
 
 
 def _permitted(contract: Contract, on: str) -> Iterable[Tree]:

@@ -6,12 +6,14 @@ Policies are read, edited and put back whole, so that no other statement is lost
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+import shlex
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from threelocks.contract import Contract
-from threelocks.finding import Kind, Remedy
+from threelocks.finding import Kind, Lock, Remedy, Step
 from threelocks.locks.agreed import Tree, agreed, to
 from threelocks.locks.ask import Failure
+from threelocks.locks.draft import Draft, Form, Sheet, Slot
 from threelocks.locks.words import listed
 from threelocks.policy.arn import Arn
 
@@ -133,6 +135,85 @@ def _mend_boundary(contract: Contract, failed: Sequence[Failure]) -> Remedy:
         return Remedy(account, loosen(f"the permissions boundary of {role}", failed), None, commands)
     sentence = f"Let the permissions boundary of {role} allow {listed(actions)}, or give the role another boundary:"
     return Remedy(account, sentence, identity_statement(contract, actions), commands)
+
+
+# --- what was drafted and proven --------------------------------------------------------------------------------------
+
+
+def as_remedy(contract: Contract, draft: Draft, proof: str) -> Remedy:
+    """What was changed in a draft, to be done by hand."""
+    account = {Lock.BUCKET_POLICY: contract.owner.account, Lock.KEY_POLICY: contract.key_account}.get(
+        draft.lock, contract.consumer.account
+    )
+    changed = [sheet for sheet in draft.sheets if sheet.is_changed]
+    steps = [step for sheet in changed for step in _steps(contract, sheet)]
+    steps += [Step(f"Revoke the grant {grant}.") for grant in draft.revoked]
+    commands = [command for sheet in changed for command in _commands(contract, sheet)]
+    region = Arn.parse(contract.key).region
+    commands += [
+        f"aws kms revoke-grant --region {region} --key-id {contract.key} --grant-id {grant}" for grant in draft.revoked
+    ]
+    if len(steps) == 1:
+        return Remedy(account, steps[0].sentence, steps[0].statement, tuple(commands), proof=proof)
+    return Remedy(account, f"Make these {len(steps)} changes:", None, tuple(commands), tuple(steps), proof)
+
+
+def _steps(contract: Contract, sheet: Sheet) -> Iterator[Step]:
+    if sheet.is_detached:
+        yield Step(f"Detach {sheet.name} from {contract.role_name}: AWS manages it, so it cannot be narrowed.")
+    elif sheet.form in (Form.BUCKET, Form.KEY):
+        yield from (_step(sheet, slot) for slot in sheet.slots if slot.was != slot.now)
+    elif sheet.is_new:
+        which = f"this inline policy, {sheet.name}, beside the others"
+        yield Step(f"Give {contract.role_name} {which}:", json.dumps(sheet.tree, indent=2))
+    elif not sheet.statements:
+        yield Step(f"Delete the {sheet.label}: nothing else stands in it.")
+    else:
+        done = ", ".join(_done(slot) for slot in sheet.slots if slot.was != slot.now)
+        shared = "" if sheet.form is Form.INLINE else "; whoever else has it gets the new version as well"
+        yield Step(f"Put the {sheet.label} anew ({done}){shared}. It then says:", json.dumps(sheet.tree, indent=2))
+
+
+def _step(sheet: Sheet, slot: Slot) -> Step:
+    text = json.dumps(slot.now, indent=2) if slot.now is not None else None
+    if slot.was is None:
+        return Step(f"Add this statement to the {sheet.label}, beside the others:", text)
+    if slot.now is None:
+        return Step(f"Remove {_place(slot)} of the {sheet.label}.")
+    return Step(f"Replace {_place(slot)} of the {sheet.label} by this one:", text)
+
+
+def _done(slot: Slot) -> str:
+    if slot.was is None:
+        return "one statement added"
+    return f"{_place(slot)} {'removed' if slot.now is None else 'changed'}"
+
+
+def _place(slot: Slot) -> str:
+    sid = (slot.was or {}).get("Sid")
+    return f"statement {slot.place + 1}{f' `{sid}`' if sid else ''}"
+
+
+def _commands(contract: Contract, sheet: Sheet) -> Iterable[str]:
+    role = f"--role-name {shlex.quote(contract.role_name)}"
+    name = shlex.quote(sheet.name)
+    if sheet.form is Form.BUCKET:
+        which = f"--bucket {contract.bucket.name} --expected-bucket-owner {contract.owner.account}"
+        return bucket_policy_commands(contract) if sheet.statements else (f"aws s3api delete-bucket-policy {which}",)
+    if sheet.form is Form.KEY:
+        return key_policy_commands(contract)
+    if sheet.is_detached:
+        return (f"aws iam detach-role-policy {role} --policy-arn {name}",)
+    if sheet.form is Form.INLINE and not sheet.statements:
+        return (f"aws iam delete-role-policy {role} --policy-name {name}",)
+    save = "# save the policy above as policy.json"
+    if sheet.form is Form.INLINE:
+        return (save, f"aws iam put-role-policy {role} --policy-name {name} --policy-document file://policy.json")
+    # https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_managed-versioning.html
+    return (
+        f"{save}; of five versions, the most there can be, delete one first",
+        f"aws iam create-policy-version --policy-arn {name} --policy-document file://policy.json --set-as-default",
+    )
 
 
 def actions_of(failed: Sequence[Failure]) -> tuple[str, ...]:
