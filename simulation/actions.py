@@ -103,7 +103,7 @@ def _of_iam(params: Mapping[str, Any], place: Place) -> str:
 
 
 _RESOURCES: dict[str, Callable[[Mapping[str, Any], Place], str]] = {
-    "cloudtrail": lambda _params, _place: "*",
+    "cloudtrail": lambda params, _: str(params.get("Name") or params.get("TrailName") or "*"),
     "dynamodb": _table,
     "ec2": lambda _params, _place: "*",
     "events": _rule,

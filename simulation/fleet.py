@@ -20,6 +20,7 @@ from threelocks.contract import Contract
 from threelocks.events import API_CALL, EVENTS, SERVICE_EVENT, SERVICE_EVENTS
 from threelocks.handlers import on_change, sweep
 from threelocks.handlers.app import App
+from threelocks.locks.watchdog import AT_HOME
 
 OWNER, CONSUMER, REGION = "111111111111", "222222222222", "eu-west-1"
 START = datetime.fromisoformat("2026-11-23T09:00:00+00:00")
@@ -231,7 +232,8 @@ def _site(account: str, fleet: Fleet, clock: Ticking) -> Site:
 
 def _rules(account: str) -> dict[tuple[str, str], dict[str, str]]:
     """Region and target -> rules that send there."""
-    sources = {OWNER: ("s3", "kms"), CONSUMER: ("iam",)}[account]
+    keeping = [each.partition(".")[0] for each in AT_HOME]
+    sources = (*{OWNER: ("s3", "kms"), CONSUMER: ("iam",)}[account], *keeping)
     queue, bus = f"arn:aws:sqs:{REGION}:{account}:changes", f"arn:aws:events:{REGION}:{account}:event-bus/default"
     patterns = {f"{source}-changed-{number}": text for source in sources for number, text in enumerate(_taking(source))}
     relayed = {("us-east-1", bus): {f"relay-{name}": text for name, text in patterns.items()}}

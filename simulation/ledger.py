@@ -159,7 +159,19 @@ class _Client:
 
 
 # By which parameter a call says what it is about.
-_NAMES = ("Bucket", "KeyId", "RoleName", "PolicyArn", "AccountId", "TargetArn", "Rule", "Name", "QueueName", "QueueUrl")
+_NAMES = (
+    "Bucket",
+    "KeyId",
+    "RoleName",
+    "PolicyArn",
+    "AccountId",
+    "TargetArn",
+    "Rule",
+    "Name",
+    "QueueName",
+    "QueueUrl",
+    "TrailName",
+)
 
 
 @dataclass(frozen=True)
@@ -298,6 +310,22 @@ class _Events(_Answers):
         return {"Targets": [{"Id": "home", "Arn": each, "DeadLetterConfig": {"Arn": queue}} for each in targets]}
 
 
+class _CloudTrail(_Answers):
+    """One trail, which records everything."""
+
+    def describe_trails(self, **_: Any) -> Any:
+        arn = f"arn:aws:cloudtrail:{self.ledger.region}:{self.ledger.account}:trail/evidence"
+        known = {"TrailARN": arn, "HomeRegion": self.ledger.region}
+        return {"trailList": [{**known, "IsMultiRegionTrail": True, "IncludeGlobalServiceEvents": True}]}
+
+    def get_trail_status(self, **_: Any) -> Any:
+        return {"IsLogging": True}
+
+    def get_event_selectors(self, **_: Any) -> Any:
+        objects = [{"Type": "AWS::S3::Object", "Values": ["arn:aws:s3"]}]
+        return {"EventSelectors": [{"ReadWriteType": "All", "DataResources": objects}]}
+
+
 class _Sts(_Answers):
     def assume_role(self, **_: Any) -> Any:
         keys = {"AccessKeyId": "a", "SecretAccessKey": "s", "SessionToken": "t"}
@@ -309,6 +337,7 @@ _SERVICES: dict[str, Callable[[Ledger, str], Any]] = {
     "s3control": _S3Control,
     "kms": _Kms,
     "iam": _Iam,
+    "cloudtrail": _CloudTrail,
     "dynamodb": _DynamoDb,
     "sqs": _Sqs,
     "sns": _Sns,

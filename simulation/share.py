@@ -138,6 +138,28 @@ def create_bucket(s3: Any, s3control: Any, contract: Contract) -> None:
 _BLOCKS = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
 
 
+TRAIL = "evidence"
+ALL_MANAGEMENT = {"ReadWriteType": "All", "IncludeManagementEvents": True, "ExcludeManagementEventSources": []}
+
+
+def create_trail(cloudtrail: Any, s3: Any, account: str, *, objects: str = "") -> None:
+    """A trail of all regions with all management events; `objects`: with who reads the objects of that bucket, too.
+
+    AWS gives a new trail the selector of all management events; the simulated one must be told.
+    """
+    bucket = f"trail-of-{account}"
+    s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": s3.meta.region_name})
+    cloudtrail.create_trail(Name=TRAIL, S3BucketName=bucket, IsMultiRegionTrail=True)
+    cloudtrail.put_event_selectors(TrailName=TRAIL, EventSelectors=[with_data(objects)])
+    cloudtrail.start_logging(Name=TRAIL)
+
+
+def with_data(bucket: str) -> dict[str, Any]:
+    """A trail's selector of all management events, and of the data events of one bucket's objects."""
+    data = [{"Type": "AWS::S3::Object", "Values": [f"{bucket}/"]}] if bucket else []
+    return {**ALL_MANAGEMENT, "DataResources": data}
+
+
 def create_role(iam: Any, contract: Contract) -> None:
     """The role that reads, for a service of the consumer's."""
     trust = {"Effect": "Allow", "Principal": {"Service": "glue.amazonaws.com"}, "Action": "sts:AssumeRole"}

@@ -128,8 +128,11 @@ class World:
         return said.getvalue()
 
     def set_up_share(self) -> None:
-        """Bucket, key and role, before anybody watches them."""
+        """Trails, bucket, key and role, before anybody watches them."""
         owner, consumer = self.contract.owner.account, self.contract.consumer.account
+        for account, objects in ((owner, self.contract.bucket_arn), (consumer, "")):
+            cloudtrail, s3 = self._unrecorded(account, "cloudtrail"), self._unrecorded(account, "s3")
+            share.create_trail(cloudtrail, s3, account, objects=objects)
         share.create_key(self._unrecorded(owner, "kms"), self.contract)
         share.create_bucket(self._unrecorded(owner, "s3"), self._unrecorded(owner, "s3control"), self.contract)
         share.create_role(self._unrecorded(consumer, "iam"), self.contract)

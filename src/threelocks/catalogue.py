@@ -82,6 +82,12 @@ CATALOGUE: dict[str, Entry] = {
     "ceiling.unread": Entry(f"a ceiling {_UNREAD}"),
     "ceiling.not-fully-checked": Entry(f"a ceiling {_NOT_FULLY_CHECKED}"),
     "premise.false": Entry("what the contract takes for granted does not hold", detail_crosses=True),
+    "evidence.no-trail": Entry("no trail records the calls that move the share, and no event tells of them"),
+    "evidence.stopped": Entry("a trail that records the calls on the share is stopped, or cannot deliver"),
+    "evidence.kms-excluded": Entry("no trail records the calls of KMS"),
+    "evidence.no-read-events": Entry("no trail records read-only calls, kms:Decrypt among them"),
+    "evidence.no-data-events": Entry("no trail records who reads the objects of {bucket}"),
+    "evidence.unread": Entry(f"what the account's trails record {_UNREAD}"),
     "watchdog.rule-off": Entry(f"a rule that brings changes to the watchdog is off, so they {_LATE}"),
     "watchdog.region-unwatched": Entry(f"nothing relays the changes of a region that the share needs, so they {_LATE}"),
     "watchdog.relay-failing": Entry(f"the relay of a region that the share needs loses changes, so some {_LATE}"),
@@ -162,6 +168,7 @@ _ORGANIZATION_POLICIES = _of(
 _ORGANIZATION_MEMBERS = _of(
     "organizations", "MoveAccount AcceptHandshake LeaveOrganization RemoveAccountFromOrganization"
 )
+_TRAILS = _of("cloudtrail", "CreateTrail UpdateTrail DeleteTrail StartLogging StopLogging PutEventSelectors")
 _NONE: frozenset[tuple[str, str]] = frozenset()  # a sweep, a report or its absence tells of it
 
 TOLD_BY: dict[str, frozenset[tuple[str, str]]] = {
@@ -215,6 +222,12 @@ TOLD_BY: dict[str, frozenset[tuple[str, str]]] = {
     "ceiling.unread": _ENDPOINT | _ORGANIZATION_POLICIES | _ORGANIZATION_MEMBERS,
     "ceiling.not-fully-checked": _ENDPOINT | _ORGANIZATION_POLICIES,
     "premise.false": _ENCRYPTION | _BUCKET | _ROLE_TAGS | _ENDPOINT | _ORGANIZATION_MEMBERS,
+    "evidence.no-trail": _TRAILS,
+    "evidence.stopped": _TRAILS,
+    "evidence.kms-excluded": _TRAILS,
+    "evidence.no-read-events": _TRAILS,
+    "evidence.no-data-events": _TRAILS,
+    "evidence.unread": _TRAILS,
     "watchdog.rule-off": _NONE,
     "watchdog.region-unwatched": _NONE,
     "watchdog.relay-failing": _NONE,

@@ -28,6 +28,7 @@ from threelocks.tool import tool_of
 
 ACCOUNT = "account"
 ORGANIZATION = "organization"
+EVERY_CONTRACT = (":cloudtrail:",)
 
 API_CALL = "AWS API Call via CloudTrail"
 SERVICE_EVENT = "AWS Service Event via CloudTrail"
@@ -45,8 +46,8 @@ class ForeignEventError(BadEventError):
 class Change:
     """A call that may have moved a lock.
 
-    `everything`: the record does not tell what it touched, so every contract must be checked; `resources` is then
-    empty.
+    `everything`: every contract must be checked, because the record does not tell what it touched, or because what it
+    touched (`resources`) serves them all.
     """
 
     resources: tuple[str, ...]
@@ -114,6 +115,8 @@ _KEY = re.compile(r"arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+")
 _KEY_ID = re.compile(r"mrk-[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _ROLE_NAME = re.compile(r"[\w+=,.@-]{1,64}", re.ASCII)
 _ENDPOINT = re.compile(r"\bvpce-[0-9a-f]{8,17}\b", re.ASCII)
+_TRAIL = re.compile(r"arn:[a-z-]+:cloudtrail:[a-z0-9-]+:[0-9]{12}:trail/[A-Za-z0-9._-]{3,128}")
+_NAME = re.compile(r"[A-Za-z0-9._-]{1,256}")
 _POLICY = re.compile(r"arn:[a-z-]+:iam::([0-9]{12}|aws):policy/[\x21-\x7e]{1,640}")
 
 
@@ -179,6 +182,14 @@ def _endpoint(record: Record) -> tuple[str, ...]:
     return _unique(found for part in parts for found in _ENDPOINT.findall(json.dumps(part)))
 
 
+def _trail(record: Record) -> tuple[str, ...]:
+    """The trail's ARN; calls name it by that, or by its name in their own region."""
+    parameters = record.part("requestParameters")
+    named = next(_strings_called(parameters, {"name", "trailname"}), "")
+    here = f"arn:{record.partition}:cloudtrail:{record.region}:{record.account}:trail"
+    return (named if _TRAIL.fullmatch(named) else f"{here}/{named if _NAME.fullmatch(named) else ''}",)
+
+
 def _strings_called(part: Mapping[str, Any], names: set[str]) -> Iterator[str]:
     """Texts under one of these names (lowercase), at the top or one level down, where some services wrap requests."""
     nested = (value for value in part.values() if isinstance(value, dict))
@@ -227,12 +238,16 @@ _FINDERS: dict[str, dict[Find, str]] = {
     "ec2.amazonaws.com": {
         _endpoint: "CreateVpcEndpoint ModifyVpcEndpoint DeleteVpcEndpoints",
     },
+    "cloudtrail.amazonaws.com": {
+        _trail: "CreateTrail UpdateTrail DeleteTrail StartLogging StopLogging PutEventSelectors",
+    },
 }
 
 EVENTS: Mapping[tuple[str, str], Find] = {
     (source, name): find for source, rows in _FINDERS.items() for find, names in rows.items() for name in names.split()
 }
-"""Every event that can move a lock or a ceiling: (eventSource, eventName) -> how to find what it touched."""
+"""Every event that can move a lock, a ceiling, or what keeps the watch: (eventSource, eventName) -> how to find what it
+touched."""
 
 SERVICE_EVENTS = frozenset({("kms.amazonaws.com", "DeleteKey")})
 """Those of EVENTS that no caller makes: AWS does, and their detail-type is SERVICE_EVENT.
@@ -297,7 +312,8 @@ def _change(record: Record, at: datetime, event_id: str) -> Change | NoChange:
     if not find:
         return NoChange(f"`{record.text('eventName')}` of `{source}` moves no lock")
     resources = find(record)
-    return Change(resources, _cause(record, at, event_id, resources), everything=not resources)
+    everything = not resources or any(service in one for one in resources for service in EVERY_CONTRACT)
+    return Change(resources, _cause(record, at, event_id, resources), everything=everything)
 
 
 def _region(event: Envelope) -> str:

@@ -58,6 +58,8 @@ class Lock(StrEnum):
 
 
 THE_THREE_LOCKS = (Lock.IDENTITY_POLICY, Lock.BUCKET_POLICY, Lock.KEY_POLICY)
+# What keeps the watch: looked at together, by sweeps, re-checks and changes of it.
+UPKEEP = (Lock.EVIDENCE, Lock.WATCHDOG)
 
 
 class Scope(StrEnum):

@@ -13,6 +13,7 @@ from threelocks.finding import Finding, Lock, LockState, Verdict
 from threelocks.locks.bucket_policy import judge_bucket
 from threelocks.locks.case import Case
 from threelocks.locks.ceiling import judge_ceilings, not_watched
+from threelocks.locks.evidence import judge_evidence
 from threelocks.locks.identity_policy import judge_identity
 from threelocks.locks.key_policy import judge_key
 from threelocks.locks.mechanism import mechanisms
@@ -47,6 +48,9 @@ def judge(
     if observation.watchdog is not None:
         held.append(Lock.WATCHDOG)  # the state of this "lock" says that it was looked at
         findings += judge_watchdog(case, observation.watchdog)
+    if observation.evidence is not None:
+        held.append(Lock.EVIDENCE)
+        findings += judge_evidence(case, observation.evidence)
     return Verdict(
         contract=contract.name,
         digest=contract.digest,

@@ -244,6 +244,67 @@ class WatchdogObservation:
 
 
 @dataclass(frozen=True, slots=True)
+class Condition:
+    """One field of a trail's selector: it takes what fits one of the first three, where there are any, and none of the
+    others."""
+
+    field: str  # "eventCategory", "readOnly", "resources.ARN", ...
+    equals: tuple[str, ...] = ()
+    starts_with: tuple[str, ...] = ()
+    ends_with: tuple[str, ...] = ()
+    not_equals: tuple[str, ...] = ()
+    not_starts_with: tuple[str, ...] = ()
+    not_ends_with: tuple[str, ...] = ()
+
+
+Selector = tuple[Condition, ...]
+"""What a trail records: events that meet every condition."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selectors:
+    """cloudtrail:GetEventSelectors. An event is recorded when one of them selects it."""
+
+    selectors: tuple[Selector, ...]
+    advanced: bool  # as they are kept there; here the basic ones are written as advanced ones, too
+
+
+@dataclass(frozen=True, slots=True)
+class TrailStatus:
+    """cloudtrail:GetTrailStatus."""
+
+    is_logging: bool
+    delivery_error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Trail:
+    """One of cloudtrail:DescribeTrails."""
+
+    arn: str  # of another account where it is an organization's
+    home_region: str
+    multi_region: bool
+    global_events: bool  # of services that have no region, such as IAM
+    status: Source[TrailStatus]
+    selectors: Source[Selectors]
+
+
+@dataclass(frozen=True, slots=True)
+class TrailedRegion:
+    """The trails that one region shows, those of other regions and of the organization included."""
+
+    region: str
+    trails: Source[tuple[Trail, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceObservation:
+    """What records the calls that matter, in each region where they are recorded."""
+
+    regions: tuple[TrailedRegion, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Observation:
     """Everything that one account reads for one contract. A part is None when another account holds it."""
 
@@ -254,3 +315,4 @@ class Observation:
     key: KeyObservation | None = None
     ceilings: CeilingObservation = CeilingObservation()
     watchdog: WatchdogObservation | None = None  # not looked at, which is no news of it
+    evidence: EvidenceObservation | None = None  # the same; looked at with the watchdog

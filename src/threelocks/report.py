@@ -335,7 +335,14 @@ def lock_of(resource: str) -> Lock | None:
         return Lock.IDENTITY_POLICY
     if resource == "account" or ":s3:" in resource:
         return Lock.BUCKET_POLICY
-    return Lock.KEY_POLICY if ":kms:" in resource else None
+    return next((lock for service, lock in _LOCK_OF.items() if f":{service}:" in resource), None)
+
+
+_LOCK_OF = {
+    "kms": Lock.KEY_POLICY,
+    "cloudtrail": Lock.EVIDENCE,
+    **dict.fromkeys(("events", "lambda", "sns", "dynamodb"), Lock.WATCHDOG),
+}
 
 
 # --- What is believed ---

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from threelocks.finding import THE_THREE_LOCKS, Cause, Finding, Kind, Lock, LockState, Verdict
+from threelocks.finding import THE_THREE_LOCKS, UPKEEP, Cause, Finding, Kind, Lock, LockState, Verdict
 from threelocks.report import lock_of
 from threelocks.state import FindingId, State, Times
 
@@ -29,35 +29,36 @@ def settled(state: State, verdict: Verdict, now: datetime, times: Times) -> tupl
     """The findings to record after a verdict, and for each when the last observation that held it was over.
 
     A finding that the verdict does not show stays while its lock cannot be read, or not in full, and while the
-    verdict's observation began too soon after the last one that held it. Findings on the watchdog itself stand until it
-    is looked at again, which only some checks do: their verdicts have a lock state for it. Under other terms nothing is
-    kept: it is another question. When the clock was set back, waiting begins anew.
+    verdict's observation began too soon after the last one that held it. Findings on what keeps the watch stand until
+    it is looked at again, which only some checks do: their verdicts have a lock state for it. Under other terms nothing
+    is kept: it is another question. When the clock was set back, waiting begins anew.
     """
     held = {finding.identity: now for finding in verdict.findings}
     past = state.own
     if past is None or past.digest != verdict.digest:
         return verdict.findings, held
     blind = {finding.lock for finding in verdict.findings if finding.kind is Kind.UNREAD}
-    not_looked_at = Lock.WATCHDOG if _watchdog(verdict) is None else None
+    not_looked_at = UPKEEP if _watchdog(verdict) is None else ()
     last, kept = dict(state.held), []
     for finding in past.findings:
         if finding.identity in held:
             continue
         seen = min(last.get(finding.identity, past.as_of), now)
         is_blind = finding.lock in blind and finding.kind is not Kind.UNREAD
-        if is_blind or finding.lock is not_looked_at or verdict.as_of - seen < times.settling(finding):
+        if is_blind or finding.lock in not_looked_at or verdict.as_of - seen < times.settling(finding):
             held[finding.identity] = seen
             kept.append(finding)
     return (*verdict.findings, *kept), held
 
 
 def carried(state: State, verdict: Verdict) -> tuple[LockState, ...]:
-    """The verdict's lock states, and the last one of the watchdog itself where the verdict did not look at it."""
-    past = _watchdog(state.own) if state.own and state.own.digest == verdict.digest else None
-    return verdict.locks if past is None or _watchdog(verdict) else (*verdict.locks, past)
+    """The verdict's lock states, and the last ones of what keeps the watch where the verdict did not look at it."""
+    past = state.own.locks if state.own and state.own.digest == verdict.digest else ()
+    return (*verdict.locks, *(each for each in past if each.lock in UPKEEP and _watchdog(verdict) is None))
 
 
 def _watchdog(verdict: Verdict) -> LockState | None:
+    """Its state says that what keeps the watch was looked at, and when."""
     return next((state for state in verdict.locks if state.lock is Lock.WATCHDOG), None)
 
 
@@ -85,12 +86,12 @@ def next_look(state: State, times: Times) -> Iterator[datetime]:
         yield state.again
     blind = {finding.lock for finding in own.findings if finding.kind is Kind.UNREAD}
     looked = _watchdog(own)
-    if looked is None or looked.as_of < own.as_of:
-        blind.add(Lock.WATCHDOG)  # the next check will hardly look at it either
+    if (looked is None or looked.as_of < own.as_of) and not looks_after(state, None, times):
+        blind.update(UPKEEP)  # the next check will hardly look at it either
     held = dict(state.held)
     for finding in own.findings:
         seen = held.get(finding.identity, own.as_of)
-        stays = finding.lock in blind and (finding.kind is not Kind.UNREAD or finding.lock is Lock.WATCHDOG)
+        stays = finding.lock in blind and (finding.kind is not Kind.UNREAD or finding.lock in UPKEEP)
         if seen < own.as_of and not stays:
             yield seen + times.settling(finding)
 
@@ -105,9 +106,26 @@ def covered(state: State, cause: Cause, digest: str, now: datetime, times: Times
     own = state.own
     if cause.kind != "change" or own is None or own.digest != digest or own.as_of > now:
         return False  # an observation of the future: the clock was set back since
+    seen: LockState | Verdict | None = _watchdog(own) if _is_of_upkeep(cause) else own
+    if seen is None:
+        return False
     until = min(cause.at, now) + times.settling_change(cause)
-    follows = state.again is not None and state.again >= until
-    return own.as_of >= until or (follows and own.as_of >= cause.at + RECORDED_WITHIN)
+    follows = state.again is not None and state.again >= until and (seen is own or looks_after(state, None, times))
+    return seen.as_of >= until or (follows and seen.as_of >= cause.at + RECORDED_WITHIN)
+
+
+def looks_after(state: State, cause: Cause | None, times: Times) -> bool:
+    """Whether a check must look at what keeps the watch: because of its own cause, or of a remembered change that the
+    last such look may have missed."""
+    if cause and _is_of_upkeep(cause):
+        return True
+    looked = _watchdog(state.own) if state.own else None
+    changes = [past.at + times.settling_change(past) for past in state.recent if _is_of_upkeep(past)]
+    return bool(changes) and (looked is None or looked.as_of < max(changes))
+
+
+def _is_of_upkeep(cause: Cause) -> bool:
+    return cause.kind == "change" and any(lock_of(resource) in UPKEEP for resource in cause.resources)
 
 
 def timer(state: State, wanted: datetime | None, now: datetime) -> datetime | None:
@@ -123,9 +141,9 @@ def touches(cause: Cause, finding: Finding) -> bool:
     the event was about must not blame the event's actor."""
     if cause.kind != "change" or not cause.event_name:
         return False
-    if finding.lock not in (*THE_THREE_LOCKS, Lock.CEILING):
-        return True
-    return finding.lock in {lock_of(resource) for resource in cause.resources}
+    touched = {lock_of(resource) for resource in cause.resources}
+    others = (*THE_THREE_LOCKS, Lock.CEILING, *UPKEEP)  # a premise may be moved by any, but not by what keeps the watch
+    return finding.lock in touched or (finding.lock not in others and not touched & {*UPKEEP})
 
 
 def behind(state: State, cause: Cause, finding: Finding, times: Times) -> Cause:

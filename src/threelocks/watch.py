@@ -46,7 +46,7 @@ from threelocks.ports import (
     Timer,
 )
 from threelocks.report import MalformedError, Report, ReportRequest, refusal, request_refusal
-from threelocks.settle import SETTLED, covered
+from threelocks.settle import SETTLED, covered, looks_after
 from threelocks.state import CHAT, EVENT, MAIL, Moment, Slot, State, Times
 
 TRIES = 8  # at a conditional write that others win
@@ -484,6 +484,7 @@ class Watch:
     compare: Compare = compare
     prove: Prove = proven
     history: EventHistory | None = None  # asked for who is behind what no event told
+    thorough: Observer | None = None  # sees what keeps the watch, too; without it nothing looks after that
 
     def check(
         self,
@@ -535,7 +536,9 @@ class Watch:
             before = incident.begin(contract, account, stored)
             if first_try and covered(before, cause, contract.digest, self.desk.now(), self.desk.times):
                 return incident.merge(contract, before)
-            verdict, observation, judged = self._look(contract, before, cause, last_try=last_try)
+            is_thorough = cause.kind in ALWAYS_REPORT or looks_after(before, cause, self.desk.times)
+            observer = self.thorough if self.thorough and is_thorough else self.observer
+            verdict, observation, judged = self._look(contract, before, cause, observer, last_try=last_try)
             documents = self._changed(contract, before, verdict, observation)
             verdict = self._offering(contract, before, cause, verdict, observation, judged, is_same=not documents)
             changes = tuple(one.change for one in documents if one.change)
@@ -589,7 +592,7 @@ class Watch:
         return lookup.told(cause, found[0], others, lookup.outcome(records for _, records in answers))
 
     def _look(
-        self, contract: Contract, before: State, cause: Cause, *, last_try: bool
+        self, contract: Contract, before: State, cause: Cause, observer: Observer, *, last_try: bool
     ) -> tuple[Verdict, Observation, Verdict]:
         """The verdict on live policies, a new finding only when two observations in a row show it; with the last of
         the observations, and all that was judged of it."""
@@ -599,7 +602,7 @@ class Watch:
         reported = _facts(contract, before, cause)
 
         def look() -> tuple[Verdict, Observation, Verdict]:
-            observation = self._observe(contract, before)
+            observation = self._observe(contract, before, observer)
             transient = tuple(source for source in unreadable(observation) if source.transient)
             if transient and not last_try:
                 raise TransientError(contract.name, transient)
@@ -660,11 +663,11 @@ class Watch:
                 now.lock, at, undecided=(f"the comparison failed ({type(error).__name__}): please report this",)
             )
 
-    def _observe(self, contract: Contract, before: State) -> Observation:
+    def _observe(self, contract: Contract, before: State, observer: Observer) -> Observation:
         """An observation that is newer than the recorded one: what the checks of a batch share may be older than what
         another function has recorded meanwhile. Where clocks differ there may be none, and the newest must do."""
         for _ in range(LOOKS):
-            observation = self.observer.observe(contract, self.desk.account)
+            observation = observer.observe(contract, self.desk.account)
             if before.own is None or observation.began > before.own.as_of:
                 break
         return observation

@@ -28,6 +28,7 @@ from simulation.fleet import (
     owner_of,
 )
 from simulation.memory import verdict_of
+from simulation.share import create_trail
 from simulation.world import TEMPLATE
 from threelocks.aws.session import Clients, Credentials
 from threelocks.aws.store import DynamoStore
@@ -74,6 +75,20 @@ def test_a_sweep_reads_each_role_once_however_many_contracts_it_has(each: int) -
     site.sweep()
     assert site.ledger.calls["iam:get_role"] == site.ledger.calls["iam:get_role_policy"] == 12
     assert site.ledger.reads() == 12 * ROLE_READS
+
+
+@pytest.mark.parametrize("each", [1, 4])
+def test_a_sweep_reads_each_trail_once_in_a_lot_however_many_contracts_it_has(each: int) -> None:
+    fleet = Fleet(8 * each, 8, 2, 8)
+    for site, regions in ((at_work(owner_of(fleet)), 1), (at_work(consumer_of(fleet)), 2)):
+        site.sweep()
+        lots = len(site.batches)
+        calls = {call: number for call, number in site.ledger.calls.items() if call.startswith("cloudtrail:")}
+        assert calls == {
+            "cloudtrail:describe_trails": lots * regions,
+            "cloudtrail:get_trail_status": lots,
+            "cloudtrail:get_event_selectors": lots,
+        }
 
 
 def test_a_sweep_finds_every_contract_and_sends_every_report() -> None:
@@ -192,7 +207,8 @@ def _on_moto(cloud: Cloud, asked: Counter[str], judge: Any) -> App:
     """The fleet in moto, and an app whose calls are counted."""
     role = f"arn:aws:iam::{OWNER}:role/admin"
     made = {
-        service: cloud.client(service, REGION, role) for service in ("dynamodb", "sqs", "sns", "kms", "s3", "s3control")
+        service: cloud.client(service, REGION, role)
+        for service in ("dynamodb", "sqs", "sns", "kms", "s3", "s3control", "cloudtrail")
     }
     _set_up(made)
     topic = made["sns"].create_topic(Name="alerts")["TopicArn"]
@@ -219,6 +235,7 @@ def _on_moto(cloud: Cloud, asked: Counter[str], judge: Any) -> App:
 
 
 def _set_up(made: dict[str, Any]) -> None:
+    create_trail(made["cloudtrail"], made["s3"], OWNER)
     made["dynamodb"].create_table(
         TableName="table",
         BillingMode="PAY_PER_REQUEST",

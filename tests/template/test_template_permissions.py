@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from threelocks.alert.event import DETAIL_TYPE
-from threelocks.aws import ceilings, history, watched
+from threelocks.aws import ceilings, history, trails, watched
 from threelocks.aws.read import PERMISSIONS
 from threelocks.report import SOURCE
 
@@ -50,6 +50,7 @@ UNSCOPED = {
         ),
         "answers for the caller's own organization; its resources are the management account's, whose id is not known",
     ),
+    "cloudtrail:DescribeTrails": "answers for the caller's account only",
     "events:ListRuleNamesByTarget": "answers for the caller's account only, and whether it can be scoped is unclear",
     "cloudtrail:LookupEvents": "the event history has no ARN, and answers for the caller's account only",
     "xray:PutTraceSegments": "traces have no ARN",
@@ -114,11 +115,14 @@ def test_the_reader_may_look_after_the_watchdog_by_every_call_that_the_code_make
     (policy,) = [row for row in role["Policies"] if row["PolicyName"] == "look-after-the-watchdog"]
     granted = {action for row in policy["PolicyDocument"]["Statement"] for action in listed(row["Action"])}
     assert granted == {permission for _, permission in watched.PERMISSIONS}
+    (policy,) = [row for row in role["Policies"] if row["PolicyName"] == "look-for-evidence"]
+    granted = {action for row in policy["PolicyDocument"]["Statement"] for action in listed(row["Action"])}
+    assert granted == {permission for _, permission in trails.PERMISSIONS}
 
 
-def test_the_reader_may_look_up_changes_and_ask_cloudtrail_nothing_else(allowed: tuple[Any, ...]) -> None:
+def test_the_reader_may_look_up_changes_and_trails_and_ask_cloudtrail_nothing_else(allowed: tuple[Any, ...]) -> None:
     asked = {(row.role, row.action) for row in allowed if row.action.startswith("cloudtrail:")}
-    assert asked == {("ReaderRole", permission) for _, permission in history.PERMISSIONS}
+    assert asked == {("ReaderRole", permission) for _, permission in history.PERMISSIONS | trails.PERMISSIONS}
 
 
 def test_the_reader_may_read_ceilings_by_every_call_that_the_code_makes_and_no_other(home: Any) -> None:
@@ -146,12 +150,13 @@ def test_every_resource_is_scoped_where_aws_allows_it(allowed: tuple[Any, ...]) 
 
 
 def test_every_role_stays_in_its_own_account(allowed: tuple[Any, ...]) -> None:
-    """Either the ARN names the account or one of our resources, or a condition does."""
+    """Either the ARN names the account or one of our resources, or a condition does. An organization's trail, whose
+    state its members may read, is another account's."""
     for permission in allowed:
         if permission.resource == "*" or permission.resource.startswith("${"):
             continue
         account = permission.resource.split(":")[4]
-        own = account in {"111111111111", "222222222222", "aws"}
+        own = account in {"111111111111", "222222222222", "aws"} or permission.action.startswith("cloudtrail:Get")
         conditioned = "aws:ResourceAccount" in permission.condition.get("StringEquals", {})
         assert own or conditioned, permission
 

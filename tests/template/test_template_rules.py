@@ -16,6 +16,8 @@ from threelocks.report import DETAIL_TYPE, REQUEST_TYPE, SOURCE
 
 OWNER = "111111111111"
 GLOBAL_RULES = {"RoleChangedRule", "ManagedPolicyChangedRule", "OrganizationChangedRule"}
+UPKEEP_RULES = {"TrailChangedRule"}  # what keeps the watch, of which every relay has some
+RELAYED_ALWAYS = {"TrailChangedRule"}
 DENIED_RULES = {"ReadDeniedRule", "DecryptDeniedRule"}
 API_CALL, SERVICE_EVENT = "AWS API Call via CloudTrail", "AWS Service Event via CloudTrail"
 
@@ -156,15 +158,16 @@ GLOBAL = ("aws.iam", "aws.organizations")  # recorded in us-east-1 only
 def test_the_relay_forwards_exactly_what_the_home_stack_knows_of_iam_and_organizations(
     home_of_consumer: Any, relay: Any
 ) -> None:
-    known = {name: row for name, row in home_of_consumer.patterns().items() if row["source"][0] in GLOBAL}
-    assert set(known) == GLOBAL_RULES
+    known = {name: row for name, row in home_of_consumer.patterns().items() if name in GLOBAL_RULES | RELAYED_ALWAYS}
+    assert {name for name, row in known.items() if row["source"][0] in GLOBAL} == GLOBAL_RULES
     assert relay.patterns() == known
 
 
 def test_a_relay_of_data_forwards_exactly_what_the_home_stack_knows_of_buckets_and_keys(
     home: Any, relay_of_data: Any, relay_of_both: Any
 ) -> None:
-    of_changes = {name: row for name, row in home.patterns().items() if name not in {"ReportRule", *DENIED_RULES}}
+    left_out = {"ReportRule", *DENIED_RULES, *(UPKEEP_RULES - RELAYED_ALWAYS)}
+    of_changes = {name: row for name, row in home.patterns().items() if name not in left_out}
     of_data = {name: row for name, row in of_changes.items() if name not in GLOBAL_RULES}
     assert of_data
     assert relay_of_data.patterns() == of_data
@@ -176,7 +179,7 @@ def test_a_relay_of_data_matches_the_event_files_of_buckets_and_keys_and_no_othe
 ) -> None:
     relayed = {name for name, event in event_files.items() if matching(relay_of_data, event)}
     of_data = {name for name, event in event_files.items() if event["source"] in {"aws.s3", "aws.kms"}}
-    assert relayed == {name for name in of_data if not name.startswith("denied-")}
+    assert relayed - of_upkeep(event_files) == {name for name in of_data if not name.startswith("denied-")}
 
 
 def test_the_relay_sends_to_the_default_bus_of_the_home_region_in_the_same_account(relay: Any) -> None:
@@ -217,11 +220,18 @@ def test_each_rule_has_an_event_file(home: Any, home_of_consumer: Any, event_fil
     assert hit == set(home.patterns())
 
 
-def test_the_relay_matches_the_event_files_of_iam_and_organizations_and_no_other(
+def of_upkeep(event_files: dict[str, dict[str, Any]]) -> set[str]:
+    """The files that every relay's rules for what keeps the watch match."""
+    return {name for name, event in event_files.items() if event["source"] == "aws.cloudtrail"}
+
+
+def test_the_relay_matches_the_event_files_of_iam_of_organizations_and_of_what_keeps_the_watch(
     relay: Any, event_files: dict[str, dict[str, Any]]
 ) -> None:
     relayed = {name for name, event in event_files.items() if matching(relay, event)}
-    assert relayed == {name for name, event in event_files.items() if event["source"] in GLOBAL}
+    of_all = {name for name, event in event_files.items() if event["source"] in GLOBAL}
+    own = {name for name in of_upkeep(event_files) if event_files[name]["account"] == "222222222222"}
+    assert relayed == of_all | own
 
 
 def test_no_rule_matches_a_refused_call(

@@ -101,7 +101,6 @@ class FakeApp:
         self.watch, self.desk, self.store = account.watch, account.watch.desk, account.store
         self.now, self.region = account.watch.desk.now, "eu-west-1"
         self.sqs = FakeQueue()
-        self.thorough: Any = None  # what sweeps and re-checks use, when it is something else
 
     @property
     def outbox(self) -> Outbox:
@@ -112,7 +111,7 @@ class FakeApp:
         return FakeDirectory(self.account)
 
     def shift(self) -> Shift:
-        return Shift(self.watch, self.thorough or self.watch)
+        return Shift(self.watch)
 
     def inquiry(self, store: Any, check: Any) -> Inquiry:
         return Inquiry(self.account.number, store, MemoryLedger(), self.desk.mailer, check, self.now)

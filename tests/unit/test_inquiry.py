@@ -45,8 +45,7 @@ class App:
         self.ledger = MemoryLedger()
 
     def shift(self) -> Shift:
-        watch = replace(self.watch, desk=replace(self.desk, store=SharedStore(self.store)))
-        return Shift(watch, watch)
+        return Shift(replace(self.watch, desk=replace(self.desk, store=SharedStore(self.store))))
 
     def inquiry(self, store: Any, check: Any) -> Inquiry:
         return Inquiry(self.account.number, store, self.ledger, self.desk.mailer, check, self.now)

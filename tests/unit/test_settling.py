@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 import pytest
 
 from simulation.examples import CONDITIONAL, CONSUMER, CONTRACT, KEY_UNREAD, NO_ALLOW, OWNER, WIDE_ROOT
-from simulation.memory import START, Clock, MemoryAccount, change, memory_account
-from threelocks import incident
-from threelocks.finding import Cause, Finding, Headline, Lock
+from simulation.memory import START, Clock, MemoryAccount, change, memory_account, verdict_of
+from threelocks import incident, settle
+from threelocks.finding import Cause, Finding, Headline, Lock, LockState
 from threelocks.settle import LONGEST_DELAY
-from threelocks.state import Times
+from threelocks.state import State, Times
 
 NAME = CONTRACT.name
 TIMES = Times()
@@ -324,3 +324,59 @@ def test_the_start_is_what_the_tests_take_it_for(owner: MemoryAccount, clock: Cl
     assert kinds(owner) == []
     assert isinstance(clock.time, datetime)
     assert owner.stored(NAME).told_at is not None
+
+
+# --- What keeps the watch ---
+
+TRAIL = "arn:aws:cloudtrail:eu-west-1:111111111111:trail/evidence"
+STOPPED = Cause("change", START, OWNER, event_name="StopLogging", event_id="s", resources=(TRAIL,))
+
+
+def looked(at: datetime, *, watch_at: datetime | None) -> State:
+    """What is recorded when the locks were last looked at, and what keeps the watch."""
+    locks = (LockState(Lock.WATCHDOG, OWNER, (), watch_at),) if watch_at else ()
+    own = replace(verdict_of(CONTRACT, OWNER, as_of=at), locks=locks)
+    return State(CONTRACT.name, CONTRACT.digest, OWNER, own=own)
+
+
+def test_a_change_of_a_trail_makes_its_own_check_look_at_what_keeps_the_watch() -> None:
+    state = looked(START, watch_at=START)
+    assert settle.looks_after(state, STOPPED, TIMES)
+    assert not settle.looks_after(state, replace(STOPPED, resources=(CONTRACT.bucket_arn,)), TIMES)
+    assert not settle.looks_after(state, Cause("sweep", START), TIMES)  # those do so anyway
+
+
+@pytest.mark.parametrize(("seconds", "again"), [(None, True), (5, True), (59, True), (60, False), (900, False)])
+def test_checks_look_at_it_until_one_began_when_the_change_had_settled(seconds: int | None, *, again: bool) -> None:
+    watch_at = None if seconds is None else START + timedelta(seconds=seconds)
+    state = replace(looked(START + timedelta(hours=1), watch_at=watch_at), recent=(STOPPED,))
+    assert settle.looks_after(state, Cause("settle", START), TIMES) is again
+
+
+@pytest.mark.parametrize(("seconds", "done"), [(None, False), (-3600, False), (61, True)])
+def test_a_change_of_a_trail_is_done_by_a_look_at_the_trails_and_by_no_other(
+    seconds: int | None, *, done: bool
+) -> None:
+    at = START + timedelta(minutes=2)
+    state = looked(at, watch_at=None if seconds is None else START + timedelta(seconds=seconds))
+    assert settle.covered(state, STOPPED, CONTRACT.digest, at, TIMES) is done
+    bucket = replace(STOPPED, resources=(CONTRACT.bucket_arn,))
+    assert settle.covered(state, bucket, CONTRACT.digest, at, TIMES)
+
+
+@pytest.mark.parametrize(
+    ("lock", "resource", "blamed"),
+    [
+        (Lock.EVIDENCE, TRAIL, True),
+        (Lock.WATCHDOG, TRAIL, False),
+        (Lock.EVIDENCE, CONTRACT.bucket_arn, False),
+        (Lock.PREMISE, CONTRACT.bucket_arn, True),
+        (Lock.PREMISE, TRAIL, False),
+        (Lock.BUCKET_POLICY, TRAIL, False),
+    ],
+)
+def test_a_change_of_a_trail_is_blamed_for_the_evidence_and_nothing_else(
+    lock: Lock, resource: str, *, blamed: bool
+) -> None:
+    finding = replace(NO_ALLOW, lock=lock)
+    assert settle.touches(replace(STOPPED, resources=(resource,)), finding) is blamed

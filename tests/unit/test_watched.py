@@ -164,4 +164,5 @@ def test_a_number_that_is_none_is_unread(number: Any) -> None:
 
 
 def test_nothing_is_looked_at_without_a_stack_to_look_after() -> None:
-    assert AwsObserver(Clients(), lambda: NOW).observe(CONTRACT, CONSUMER).watchdog is None
+    seen = AwsObserver(Clients(), lambda: NOW).observe(CONTRACT, CONSUMER)
+    assert (seen.watchdog, seen.evidence) == (None, None)

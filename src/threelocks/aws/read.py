@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from threelocks.aws import ceilings, watched
+from threelocks.aws import ceilings, trails, watched
 from threelocks.aws.answer import Answer, Call, source
 from threelocks.aws.look import Answers, Asker, Look
 from threelocks.aws.session import ClientSource
@@ -119,7 +119,8 @@ CALLS: tuple[Call, ...] = (
     GET_KEY_POLICY,
     LIST_GRANTS,
 )
-"""Every operation that a lock is read with. With those of `ceilings` and `watched`, no other one can be called."""
+"""Every operation that a lock is read with. With those of `ceilings`, `watched` and `trails`, no other one can be
+called."""
 
 PERMISSIONS: frozenset[tuple[str, str]] = frozenset((call.name, call.permission) for call in CALLS)
 """(operation as boto3 calls it, service first; the IAM action it needs)."""
@@ -147,14 +148,16 @@ class AwsObserver:
 
     def observe_with(self, answers: Answers, contract: Contract, account: str) -> Observation:
         """The same, taking what was asked before from `answers`. The observation begins before the oldest of them."""
-        look = Look(self.clients, answers, (*CALLS, *ceilings.CALLS, *watched.CALLS), answers.now())
+        calls = (*CALLS, *ceilings.CALLS, *watched.CALLS, *trails.CALLS)
+        look = Look(self.clients, answers, calls, answers.now())
         party = contract.party(account)
         role = _observe_role(look, contract, party) if party and account == contract.consumer.account else None
         bucket = _observe_bucket(look, contract) if account == contract.owner.account else None
         key = _observe_key(look, contract) if account == contract.key_account else None
         watchdog = watched.observe(look, contract, account, self.duties) if self.duties else None
+        evidence = trails.observe(look, contract, account) if self.duties else None
         above = ceilings.observe(look, contract, account)
-        return Observation(account, look.began, role, bucket, key, above, watchdog)
+        return Observation(account, look.began, role, bucket, key, above, watchdog, evidence)
 
 
 class SharedObserver:

@@ -153,7 +153,7 @@ class App:
         thorough = observer.looking_after(
             Duties(known.region, queue(known.change_queue), known.alert_topic, queue(known.denied_queue))
         )
-        return Shift(watch, replace(watch, observer=thorough))
+        return Shift(replace(watch, thorough=thorough))
 
     @cached_property
     def outbox(self) -> Outbox:

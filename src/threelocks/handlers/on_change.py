@@ -134,8 +134,7 @@ def _checked(app: App, shift: Shift, check: Check, waiting: list[Filled]) -> boo
     """Run a check; False when its messages must come again."""
     log = app.telemetry.log
     try:
-        watch = shift.watch_for(check.cause.kind)
-        share = watch.check(
+        share = shift.watch.check(
             check.contract,
             check.cause,
             last_try=check.is_last_try,

@@ -78,7 +78,7 @@ def _checked(app: App, shift: Shift, name: str) -> tuple[Share | None, str]:
     """The share, and what went wrong: both, when the verdict stands but somebody could not be told."""
     cause = Cause(kind="recheck", at=app.now(), account=app.desk.account, region=app.region)
     try:
-        share = shift.watch_for(cause.kind).check(name, cause)
+        share = shift.check(name, cause)
     except UnknownContractError as error:
         return None, str(error)
     except UndeliveredError as error:

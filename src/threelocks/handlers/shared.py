@@ -16,7 +16,7 @@ from threelocks.finding import Cause, Lock, Share
 from threelocks.locks.kept import Kept
 from threelocks.ports import ConflictError, Store
 from threelocks.state import Standing, State
-from threelocks.watch import ALWAYS_REPORT, Filled, Watch
+from threelocks.watch import Filled, Watch
 
 if TYPE_CHECKING:
     from threelocks.handlers.app import App
@@ -95,7 +95,6 @@ class Shift:
     """The watch as one invocation has it."""
 
     watch: Watch
-    thorough: Watch  # the same, looking after the watchdog itself, too
 
     @property
     def store(self) -> Store:
@@ -103,11 +102,7 @@ class Shift:
 
     def check(self, name: str, cause: Cause) -> Share:
         """Raises what Watch.check raises."""
-        return self.watch_for(cause.kind).check(name, cause)
-
-    def watch_for(self, kind: str) -> Watch:
-        """For a cause of that kind: sweeps and re-checks look at everything."""
-        return self.thorough if kind in ALWAYS_REPORT else self.watch
+        return self.watch.check(name, cause)
 
 
 def tell(app: App, waiting: Sequence[Filled]) -> Mapping[str, Exception]:

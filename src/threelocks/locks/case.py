@@ -34,6 +34,7 @@ _AREA = {
     Lock.BUCKET_POLICY: "bucket",
     Lock.KEY_POLICY: "key",
     Lock.CEILING: "ceiling",
+    Lock.EVIDENCE: "evidence",
     Lock.WATCHDOG: "watchdog",
 }
 

@@ -26,14 +26,16 @@ from threelocks.observation import (
 from threelocks.policy.arn import Arn
 
 S3, KMS, IAM, EC2 = "s3.amazonaws.com", "kms.amazonaws.com", "iam.amazonaws.com", "ec2.amazonaws.com"
-ORGANIZATIONS = "organizations.amazonaws.com"
+ORGANIZATIONS, CLOUDTRAIL = "organizations.amazonaws.com", "cloudtrail.amazonaws.com"
+# What keeps the watch: from which its own account needs events, at home and in each region with a relay.
+AT_HOME, EVERYWHERE = (CLOUDTRAIL,), (CLOUDTRAIL,)
 
 # Where IAM's calls are recorded. Of China and GovCloud to our best knowledge.
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/cloudtrail-integration.html
-_IAM_REGIONS = {"aws": "us-east-1", "aws-us-gov": "us-gov-west-1", "aws-cn": "cn-north-1"}
+IAM_REGIONS = {"aws": "us-east-1", "aws-us-gov": "us-gov-west-1", "aws-cn": "cn-north-1"}
 # The same of Organizations.
 # https://docs.aws.amazon.com/organizations/latest/userguide/orgs_cloudtrail-integration.html
-_ORGANIZATION_REGIONS = {"aws": "us-east-1", "aws-us-gov": "us-gov-west-1", "aws-cn": "cn-northwest-1"}
+ORGANIZATION_REGIONS = {"aws": "us-east-1", "aws-us-gov": "us-gov-west-1", "aws-cn": "cn-northwest-1"}
 _FIELDS = {"account", "source", "detail-type", "detail"}
 _DETAIL_FIELDS = {"eventSource", "eventName", "errorCode"}
 _SHOWN = 6  # event names in a sentence
@@ -43,18 +45,19 @@ def duties(contract: Contract, account: str, home_region: str) -> tuple[tuple[st
     """(region, sources) from which this account needs events, home first. Home has rules for all of them, whether they
     are recorded there or relayed."""
     partition = Arn.parse(contract.role).partition
-    above = _ORGANIZATION_REGIONS.get(partition, home_region)
+    above = ORGANIZATION_REGIONS.get(partition, home_region)
     held = (
-        (contract.consumer.account, IAM, _IAM_REGIONS.get(partition, home_region)),
+        (contract.consumer.account, IAM, IAM_REGIONS.get(partition, home_region)),
         (contract.owner.account, S3, contract.bucket.region),
         (contract.key_account, KMS, Arn.parse(contract.key).region),
         *([(contract.consumer.account, EC2, contract.bucket.region)] if contract.endpoints else []),
         *([(account, ORGANIZATIONS, above)] if contract.reads_organization(account) else []),
     )
     mine = [(source, region) for holder, source, region in held if holder == account]
-    home = (home_region, tuple(source for source, _ in mine))
+    home = (home_region, (*(source for source, _ in mine), *AT_HOME))
     others = sorted({region for _, region in mine} - {home_region})
-    return (home, *((region, tuple(source for source, of in mine if of == region)) for region in others))
+    relays = ((region, tuple(source for source, of in mine if of == region)) for region in others)
+    return (home, *((region, (*held, *EVERYWHERE)) for region, held in relays))
 
 
 def judge_watchdog(case: Case, seen: WatchdogObservation) -> list[Finding]:
@@ -108,10 +111,11 @@ def _home(about: About, region: WatchedRegion, rules: tuple[EventRule, ...]) -> 
 
 
 def _unwatched(about: About, seen: WatchdogObservation, region: WatchedRegion) -> Finding:
-    services = " and ".join(_SERVICE[source] for source in region.sources)
+    held = [source for source in region.sources if source in _SERVICE]
+    services = " and ".join(_SERVICE[source] for source in held)
     detail = f"no rule in {region.region} relays the changes of {services} to {seen.home_region}"
-    of_accounts = {IAM, ORGANIZATIONS} & set(region.sources)
-    forward = "data" if not of_accounts else "identities" if of_accounts == set(region.sources) else "both"
+    of_accounts = {IAM, ORGANIZATIONS} & set(held)
+    forward = "data" if not of_accounts else "identities" if of_accounts == set(held) else "both"
     command = (
         f"aws cloudformation deploy --region {region.region} --stack-name threelocks-relay "
         "--template-file relay.yaml --capabilities CAPABILITY_IAM "

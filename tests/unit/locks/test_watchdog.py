@@ -16,7 +16,18 @@ from threelocks.events import API_CALL, EVENTS, SERVICE_EVENT, SERVICE_EVENTS
 from threelocks.finding import Finding, Kind, Lock, Scope
 from threelocks.judge import judge
 from threelocks.locks.case import Case
-from threelocks.locks.watchdog import DENIALS, EC2, IAM, KMS, ORGANIZATIONS, S3, duties, judge_watchdog
+from threelocks.locks.watchdog import (
+    AT_HOME,
+    DENIALS,
+    EC2,
+    EVERYWHERE,
+    IAM,
+    KMS,
+    ORGANIZATIONS,
+    S3,
+    duties,
+    judge_watchdog,
+)
 from threelocks.observation import (
     Absent,
     EventRule,
@@ -285,15 +296,15 @@ def test_a_topic_that_could_not_be_read_is_unread() -> None:
 @pytest.mark.parametrize(
     ("account", "changes", "expected"),
     [
-        (CONSUMER, {}, ((HOME, (IAM,)), (ELSEWHERE, (IAM,)))),
-        (OWNER, {}, ((HOME, (S3, KMS)),)),
+        (CONSUMER, {}, ((HOME, (IAM, *AT_HOME)), (ELSEWHERE, (IAM, *EVERYWHERE)))),
+        (OWNER, {}, ((HOME, (S3, KMS, *AT_HOME)),)),
         (
             OWNER,
             {
                 "bucket": {"name": "datalake-curated-a", "region": "eu-central-1"},
                 "key": f"arn:aws:kms:eu-central-1:{OWNER}:key/abcd1234-a123-456a-a12b-a123b4cd56ef",
             },
-            ((HOME, (S3, KMS)), ("eu-central-1", (S3, KMS))),
+            ((HOME, (S3, KMS, *AT_HOME)), ("eu-central-1", (S3, KMS, *EVERYWHERE))),
         ),
     ],
 )
@@ -304,7 +315,7 @@ def test_an_account_needs_the_events_of_what_it_holds_from_where_they_are_record
 
 
 def test_a_consumer_at_home_in_us_east_1_needs_no_relay() -> None:
-    assert duties(contract(), CONSUMER, ELSEWHERE) == ((ELSEWHERE, (IAM,)),)
+    assert duties(contract(), CONSUMER, ELSEWHERE) == ((ELSEWHERE, (IAM, *AT_HOME)),)
 
 
 # --- in a verdict ---
@@ -322,6 +333,7 @@ def test_endpoints_and_organizations_are_recorded_where_they_are_called() -> Non
     cloud = {"account": "444444444444", "name": "cloud", "home_region": HOME}
     agreed = contract(contexts=[{"name": "vpc", "endpoints": {"s3": "vpce-12345678"}}], organizations={"owner": cloud})
     bucket = agreed.bucket.region
-    assert (bucket, (EC2,)) in duties(agreed, CONSUMER, ELSEWHERE)[1:]
+    assert (bucket, (EC2, *EVERYWHERE)) in duties(agreed, CONSUMER, ELSEWHERE)[1:]
     assert EC2 not in duties(agreed, OWNER, HOME)[0][1]
-    assert duties(agreed, "444444444444", HOME) == ((HOME, (ORGANIZATIONS,)), ("us-east-1", (ORGANIZATIONS,)))
+    home, above = duties(agreed, "444444444444", HOME)
+    assert (home, above) == ((HOME, (ORGANIZATIONS, *AT_HOME)), ("us-east-1", (ORGANIZATIONS, *EVERYWHERE)))
