@@ -2,8 +2,9 @@
 
     .venv/bin/python bench/judge.py [rounds]
 
-Prints, for each account and a few situations, the median processor time of judging all its locks under policies of
-twenty statements, and that time as a multiple of `authorize` on one request under the same bucket policy.
+Prints, for a whole contract (all three locks, both accounts), for each account and for a few situations, the median
+processor time of judging under policies of twenty statements, and that time as a multiple of `authorize` on one request
+under the same bucket policy.
 """
 
 from __future__ import annotations
@@ -124,7 +125,9 @@ def owner(*further: Statement) -> Observation:
 
 def consumer(*further: Statement) -> Observation:
     own = Found((NamedPolicy("read", document(*filled(*IDENTITY, *further, with_=on_role))),))
-    role = Found(Role(ROLE, "AROAEXAMPLE123456789", "{}"))
+    trust = statement("Allow", "sts:AssumeRole", None, f"arn:aws:iam::{CONSUMER}:root")
+    del trust["Resource"]
+    role = Found(Role(ROLE, "AROAEXAMPLE123456789", document(trust)))
     return Observation(CONSUMER, NOW, role=RoleObservation(role, own, Found(()), Absent()))
 
 
@@ -165,6 +168,9 @@ def main() -> None:
     one = median(decision(owner()), rounds * 10)
     print(f"{'authorize, one request':34} {one:9.3f} ms")
     facts = {"role_id": "AROAEXAMPLE123456789", "has_boundary": "false"}
+    both = owner(), consumer()
+    whole = median(lambda: [judge(CONTRACT, (), seen, facts) for seen in both], rounds)
+    print(f"{'all three locks, intact':34} {whole:9.3f} ms {whole / one:7.0f} x")
     for name, observation in SITUATIONS.items():
         verdict = judge(CONTRACT, (), observation, facts)
         taken = median(lambda seen=observation: judge(CONTRACT, (), seen, facts), rounds)  # type: ignore[misc]

@@ -21,6 +21,7 @@ from bench.judge import (
     BUCKET,
     CONTRACT,
     KEY,
+    ROLE,
     ROOT,
     SHARE,
     SHARE_KEY,
@@ -83,12 +84,32 @@ def lists(number: int, action: str, resource: str) -> Statement:
     return statement("Deny" if number % 2 else "Allow", action, keys, "*", tags)
 
 
+def mazes(number: int, action: str, resource: str) -> Statement:
+    """To the role, keys with some texts; denied, all but keys with other texts."""
+    if number % 2:
+        return statement(
+            "Allow", action, [f"{resource}*{_letters(3)}*{_letters(3)}?{_letters(2)}*" for _ in "123"], ROLE
+        )
+    return exceptions(number, action, resource)
+
+
+def tags(_: int, action: str, resource: str) -> Statement:
+    """Denied: keys with some texts, under three conditions on any of thirty tags."""
+    wanted = {
+        operator: {f"aws:PrincipalTag/t{_RNG.randrange(30)}": "x"}
+        for operator in _RNG.sample(("StringEquals", "StringNotLike", "StringEqualsIfExists", "StringNotEquals"), 3)
+    }
+    return statement("Deny", action, f"{resource}*{_letters(3)}*{_letters(2)}*", "*", wanted)
+
+
 HOSTILE: dict[str, Hostile] = {
     "stars": stars,
     "question marks": question_marks,
     "exceptions": exceptions,
     "conditions": conditions,
     "long lists": lists,
+    "mazes": mazes,
+    "tags": tags,
 }
 
 

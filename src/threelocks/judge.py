@@ -7,6 +7,7 @@ when each lock is open, provided that both sides know the same facts: those trav
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from threelocks.contract import Contract
 from threelocks.finding import Finding, Lock, LockState, Verdict
@@ -19,6 +20,7 @@ from threelocks.locks.key_policy import judge_key
 from threelocks.locks.mechanism import mechanisms
 from threelocks.locks.watchdog import judge_contract, judge_watchdog
 from threelocks.observation import Found, Observation, RoleObservation
+from threelocks.policy.witness import Budget
 
 
 def judge(
@@ -34,16 +36,16 @@ def judge(
     held: list[Lock] = []
     if observation.role is not None:
         held.append(Lock.IDENTITY_POLICY)
-        findings += judge_identity(case, observation.role)
+        findings += judge_identity(_with_budget(case), observation.role)
     if observation.bucket is not None:
         held.append(Lock.BUCKET_POLICY)
-        findings += judge_bucket(case, observation.bucket)
+        findings += judge_bucket(_with_budget(case), observation.bucket)
     if observation.key is not None:
         held.append(Lock.KEY_POLICY)
-        findings += judge_key(case, observation.key)
+        findings += judge_key(_with_budget(case), observation.key)
     if contract.reads_organization(observation.account):
         held.append(Lock.CEILING)
-    findings += judge_ceilings(case)
+    findings += judge_ceilings(_with_budget(case))
     findings += judge_contract(case)
     if observation.watchdog is not None:
         held.append(Lock.WATCHDOG)  # the state of this "lock" says that it was looked at
@@ -62,6 +64,11 @@ def judge(
         remarks=not_watched(case),
         mechanisms=mechanisms(case, observation.key) if observation.key else (),
     )
+
+
+def _with_budget(case: Case) -> Case:
+    """With a budget of its own for one lock, so that a policy that is too involved hides nothing of the other locks."""
+    return replace(case, budget=Budget())
 
 
 def _state(lock: Lock, findings: list[Finding], observation: Observation) -> LockState:

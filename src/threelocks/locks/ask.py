@@ -98,7 +98,7 @@ def failures(required: Required, layered: Layered, budget: Budget) -> list[Failu
     return found
 
 
-_SECOND_LOOK = 100_000  # steps, beyond the budget of the judgement
+_SECOND_LOOK = 10_000  # steps, beyond the budget of the judgement
 
 
 def _failures(required: Required, layered: Layered, budget: Budget) -> Iterable[Failure]:

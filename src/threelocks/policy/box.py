@@ -88,6 +88,8 @@ def is_fixed(view: View) -> bool:
 
 def _settled(expr: Expr) -> bool | None:
     """The truth of an expression that no free text can change, else None."""
+    if isinstance(expr, Atom) or (isinstance(expr, Not) and isinstance(expr.of, Atom)):
+        return None
     truth = evaluate(expr, lambda _: Truth.MAYBE)
     return None if truth is Truth.MAYBE else truth is Truth.YES
 
@@ -293,7 +295,7 @@ def _among(actions: tuple[str, ...], patterns: tuple[str, ...], negated: bool) -
 
 def _text_literal(group: str, expr: Expr, *, absent: bool = False, optional: bool = False) -> Iterable[Literal]:
     """At most one literal: none for what is always true."""
-    settled = None if isinstance(expr, Atom) else _settled(expr)
+    settled = _settled(expr)
     if settled is None or (optional and settled != absent):
         yield TextLiteral(group, expr, absent)
     elif not settled:

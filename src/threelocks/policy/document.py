@@ -10,6 +10,7 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -127,11 +128,13 @@ def parse_document(text: str, label: str) -> Document:
         statements = [statements]
     if not isinstance(statements, list):
         raise DocumentError("Statement", "must be an object or a list of objects")
+    current, decimals = version == _CURRENT, bool(_MAYBE_DECIMAL.search(text))
     return Document(
         label=label,
         version=version,
         statements=tuple(
-            _statement(tree, label, index, variables=version == _CURRENT) for index, tree in enumerate(statements)
+            _statement(tree, label, index, variables=current, decimals=decimals)
+            for index, tree in enumerate(statements)
         ),
     )
 
@@ -145,10 +148,11 @@ def _load(text: str) -> Any:
         raise DocumentError("", "the document is nested too deep") from error
     except ValueError as error:
         raise DocumentError("", f"not JSON: {error}") from error
-    level = [tree]
+    level = [tree] if isinstance(tree, (dict, list)) else []
     depth = 0
     while level and depth < _MAX_DEPTH:
-        level = [child for parent in level for child in _children(parent)]
+        children = (parent.values() if isinstance(parent, dict) else parent for parent in level)
+        level = [child for each in children for child in each if isinstance(child, (dict, list))]
         depth += 1
     if level:
         raise DocumentError("", "the document is nested too deep")
@@ -158,12 +162,6 @@ def _load(text: str) -> Any:
     except UnicodeEncodeError as error:
         raise DocumentError("", "holds half of a surrogate pair, which is no text") from error
     return tree
-
-
-def _children(tree: Any) -> list[Any]:
-    if isinstance(tree, dict):
-        return list(tree.values())
-    return tree if isinstance(tree, list) else []
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -187,6 +185,9 @@ def _float(spelling: str) -> _Float:
     return number
 
 
+_MAYBE_DECIMAL = re.compile(r"\d(\.\d|[eE])")  # wherever JSON has a number with a point or an exponent
+
+
 def _quoted(tree: Any) -> Any:
     """The tree with each decimal number as its spelling: `1.10` would come out as 1.1, and `1e400` as no JSON."""
     if isinstance(tree, dict):
@@ -204,7 +205,7 @@ _DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_no_consta
 _ENCODER = json.JSONEncoder(ensure_ascii=False)
 
 
-def _statement(tree: Any, label: str, index: int, *, variables: bool) -> Statement:
+def _statement(tree: Any, label: str, index: int, *, variables: bool, decimals: bool) -> Statement:
     path = f"Statement[{index}]"
     if not isinstance(tree, dict):
         raise DocumentError(path, "must be an object")
@@ -249,7 +250,7 @@ def _statement(tree: Any, label: str, index: int, *, variables: bool) -> Stateme
         conditions=conditions,
         variables=variables,
         problems=tuple(problems),
-        text=_ENCODER.encode(_quoted(tree)),
+        text=_ENCODER.encode(_quoted(tree) if decimals else tree),
     )
 
 

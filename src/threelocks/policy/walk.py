@@ -29,11 +29,11 @@ class UndecidedError(Exception):
 
 @dataclass(slots=True)
 class Budget:
-    """Steps that one judgement may take: an adversarial policy must not hang its guard. A step is about a microsecond
-    of a slow processor.
+    """Steps that the judgement of one lock may take: an adversarial policy must not hang its guard. A step is about a
+    microsecond.
     """
 
-    steps: int = 1_000_000
+    steps: int = 100_000
 
     def spend(self, steps: int) -> None:
         self.steps -= steps
@@ -166,7 +166,7 @@ def _merged(parts: Iterable[Expr], *, negative: bool) -> Iterator[Expr]:
 # --- the walk ---------------------------------------------------------------------------------------------------------
 
 _Bits = tuple[int, ...]
-_LIKELY, _EXPANDED, _STEPPED = 20, 10, 5  # steps of the budget
+_LIKELY, _EXPANDED, _STEPPED = 20, 20, 15  # steps of the budget
 
 
 class _State(NamedTuple):
@@ -314,7 +314,7 @@ class _Walker:
     def step(self, state: _State, letter: str) -> Iterator[_State]:
         """The states after one more letter: several where a guide can go on in several ways."""
         segment = state.segment
-        self.budget.spend(_STEPPED + 2 * (len(self.guides) + len(self.others)))
+        self.budget.spend(_STEPPED + len(self.guides) + len(self.others))
         shape = self.shapes[segment].step(state.shape, letter)
         if shape < 0:
             return

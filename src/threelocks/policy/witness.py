@@ -340,7 +340,7 @@ class Search:
                     yield found
 
 
-_NODE = 20  # what it costs to pick a request that is known by parts, in steps of the budget
+_NODE = 30  # what it costs to pick a request that is known by parts, in steps of the budget
 # What reads better than the shortest value, where it will do.
 _EXAMPLES = {
     "aws:principalorgid": "o-anotherorg",

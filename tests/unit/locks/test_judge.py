@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from dataclasses import replace
+from random import Random
 from typing import Any
 
 import pytest
@@ -261,6 +262,19 @@ def test_every_question_that_is_given_up_is_reported() -> None:
     found = judge_bucket(case, observation.bucket)
     assert {one.code for one in found} == {"bucket.not-fully-checked"}
     assert ROLE in {one.principal for one in found}
+
+
+def test_a_policy_that_is_too_involved_leaves_the_other_locks_their_search() -> None:
+    chance = Random("tags")  # noqa: S311 - no secret hangs on it
+    operators = ("StringEquals", "StringNotEquals", "StringEqualsIfExists", "StringNotEqualsIfExists")
+
+    def tags() -> dict[str, Any]:
+        return {one: {f"aws:PrincipalTag/t{chance.randrange(30)}": "x"} for one in chance.sample(operators, 3)}
+
+    involved = (deny("s3:GetObject", OBJECTS, to="*", when=tags()) for _ in range(90))
+    of_key = key(ROOT, SHARE_KEY, allow("kms:Decrypt", "*", to=STRANGER))
+    seen = replace(bucket(SHARE_BUCKET, *involved), key=of_key.key)
+    assert {one.code for one in verdict(seen).findings} == {"bucket.not-fully-checked", "key.wide-principal"}
 
 
 def test_judging_leaves_its_arguments_as_they_are() -> None:

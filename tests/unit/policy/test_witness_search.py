@@ -364,9 +364,8 @@ def test_path_belongs_to_the_principal_arn_but_not_to_the_session() -> None:
 def test_a_path_needs_letters_even_where_no_pattern_names_any() -> None:
     space = anybody()
     at_length = f"arn:aws:iam::{STRANGER}:role{'?' * 100}"
-    found = Search(space).passing(
-        (), gate(space, allow(Principal="*", **when("ArnLike", "aws:PrincipalArn", at_length)))
-    )
+    policy = gate(space, allow(Principal="*", **when("ArnLike", "aws:PrincipalArn", at_length)))
+    found = Search(space, Budget(1_000_000)).passing((), policy)
     assert found is not None
     assert len(found.request(space).caller.principal_arn) == len(at_length)
 
@@ -599,7 +598,7 @@ def test_a_spent_budget_is_told() -> None:
 def test_a_search_of_thousands_of_statements_needs_no_deep_stack() -> None:
     space = reading()
     statements = [allow(), *(deny(Resource=f"{B}/hr/{number}/*") for number in range(1500))]
-    assert Search(space).failing(SALES, [gate(space, *statements)]) is None
+    assert Search(space, Budget(1_000_000)).failing(SALES, [gate(space, *statements)]) is None
 
 
 def test_dates_at_the_ends_of_the_calendar_are_tried() -> None:
