@@ -34,6 +34,7 @@ from threelocks.finding import (
     Difference,
     Edit,
     Finding,
+    History,
     Kind,
     Lock,
     Remedy,
@@ -43,6 +44,7 @@ from threelocks.finding import (
 )
 from threelocks.incident import Moment, Slot, State
 from threelocks.report import make
+from threelocks.state import Times
 
 GOLDEN = Path(__file__).parent / "golden"
 SWEEP = Cause(kind="sweep", at=START)
@@ -119,6 +121,29 @@ PROVEN = Remedy(
     ),
     "judged again with it, this is no longer so; what else is off stays",
 )
+PATIENT = Times(silence=timedelta(days=400), remind=timedelta(hours=24))
+PENDING = replace(
+    KEY_DISABLED,
+    code="key.pending-deletion",
+    detail="the key will be deleted on 2026-12-23, and cannot be used until then; with it goes all that it encrypted",
+    remedy=Remedy(
+        OWNER,
+        "Cancel the deletion, and enable the key again.",
+        None,
+        (f"aws kms cancel-key-deletion --key-id {CONTRACT.key}", f"aws kms enable-key --key-id {CONTRACT.key}"),
+    ),
+    deadline=START + timedelta(days=30),
+)
+FOUND = replace(
+    change(at=START + timedelta(minutes=28)),
+    tool="Terraform",
+    user_agent="APN/1.0 HashiCorp/1.0 Terraform/1.9.8",
+    history=History.SEARCHED,
+    earlier=(
+        replace(change("PutBucketPolicy", at=START + timedelta(minutes=25)), tool="CloudFormation", event_id="e-2"),
+        replace(change("DeleteBucketPolicy", at=START + timedelta(minutes=24)), tool="the AWS console", event_id="e-1"),
+    ),
+)
 
 
 class Story:
@@ -127,36 +152,72 @@ class Story:
     def __init__(self, contract: Contract = CONTRACT) -> None:
         self.contract = contract
         self.minute = 0
+        self.stamp = 0
+        self.times = Times()
         self.numbers = {OWNER: count(1), CONSUMER: count(1)}
         self.states: dict[str, State] = {
             account: incident.begin(contract, account, None) for account in (OWNER, CONSUMER)
         }
 
     def happens(
-        self, account: str, *findings: Finding, cause: Cause = SWEEP, changes: tuple[Change, ...] = ()
+        self,
+        account: str,
+        *findings: Finding,
+        cause: Cause = SWEEP,
+        changes: tuple[Change, ...] = (),
+        found: Cause | None = None,
     ) -> dict[str, Slot | None]:
         """A check in one account finds this, 10 minutes later; the slots that it fills in both. What waited is sent."""
         self._tell()
         self.minute += 10
+        self._check(account, *findings, cause=cause, changes=changes, found=found)
+        return self._slots()
+
+    def goes_on(self, time: timedelta, *findings: Finding) -> dict[str, Slot | None]:
+        """Nothing changes for so long; then both sweep, and the slots that it fills."""
+        self._tell()
+        self.minute += int(time.total_seconds() / 60)
+        self._check(OWNER, *findings)
+        self._check(CONSUMER)
+        return self._slots()
+
+    def falls_silent(self, time: timedelta) -> dict[str, Slot | None]:
+        """The consumer is not heard for so long; then the owner sweeps."""
+        self._tell()
+        self.minute += int(time.total_seconds() / 60)
+        self._check(OWNER)
+        return self._slots()
+
+    def _slots(self) -> dict[str, Slot | None]:
+        return {number: state.slot for number, state in self.states.items()}
+
+    def _check(
+        self,
+        account: str,
+        *findings: Finding,
+        cause: Cause = SWEEP,
+        changes: tuple[Change, ...] = (),
+        found: Cause | None = None,
+    ) -> None:
         at = START + timedelta(minutes=self.minute)
         verdict = verdict_of(self.contract, account, findings, as_of=at)
         cause = replace(cause, at=at - timedelta(seconds=5))
         state = incident.record(
-            self.contract, self.states[account], verdict, cause, self._moment(account), changes=changes
+            self.contract, self.states[account], verdict, cause, self._moment(account), changes=changes, found=found
         )
         self.states[account] = state
         assert state.own is not None
-        report = make(self.contract, state.own, stamp=self.minute, cause=state.own_cause, incident=state.incident)
+        self.stamp += 1
+        report = make(self.contract, state.own, stamp=self.stamp, cause=state.own_cause, incident=state.incident)
         other = CONSUMER if account == OWNER else OWNER
         heard = incident.accept(self.contract, self.states[other], report, self._moment(other))
         assert heard is not None
         self.states[other] = heard
-        return {number: state.slot for number, state in self.states.items()}
 
     def _moment(self, account: str) -> Moment:
         numbers = self.numbers[account]
         now = START + timedelta(minutes=self.minute)
-        return Moment(now, lambda: f"{account[:1] * 4}-{next(numbers):04}", timedelta(minutes=2))
+        return Moment(now, lambda: f"{account[:1] * 4}-{next(numbers):04}", timedelta(minutes=2), self.times)
 
     def _tell(self) -> None:
         for account, state in self.states.items():
@@ -218,6 +279,21 @@ def announced() -> dict[str, tuple[Slot, str]]:
     )
     more = watching()
     more.happens(OWNER, NO_ALLOW, cause=change())
+    changed = more.happens(OWNER, NO_ALLOW, KEY_DISABLED)
+    both = watching().happens(OWNER, NO_ALLOW, WIDE_ROOT, cause=change())
+    several = watching().happens(OWNER, NO_ALLOW, found=FOUND)
+    unseen = watching().happens(
+        OWNER, NO_ALLOW, found=replace(SWEEP, at=START + timedelta(minutes=30), history=History.SEARCHED)
+    )
+    long = watching()
+    long.times = PATIENT
+    long.happens(OWNER, NO_ALLOW, cause=change())
+    reminded = long.goes_on(timedelta(hours=25), NO_ALLOW)
+    doomed = watching()
+    doomed.times = PATIENT
+    doomed.happens(OWNER, PENDING, cause=change("ScheduleKeyDeletion", resources=(CONTRACT.key,)))
+    ending = doomed.goes_on(timedelta(days=23, hours=1), PENDING)
+    silent = watching().falls_silent(timedelta(hours=5))
     known = watching()
     known.happens(OWNER, WIDE_ROOT, cause=change())
     known.contract = contract(waivers=[A_WAIVER])
@@ -237,6 +313,17 @@ def announced() -> dict[str, tuple[Slot, str]]:
         "recovery-by-the-holder": _for(repaired),
         "recovery-by-the-other": _for(repaired, CONSUMER),
         "widening": _for(watching().happens(OWNER, WIDE_ROOT, cause=change())),
+        "widening-by-the-other": _for(watching().happens(OWNER, WIDE_ROOT, cause=change()), CONSUMER),
+        "both-at-once-by-the-holder": _for(both),
+        "both-at-once-by-the-other": _for(both, CONSUMER),
+        "several-changes-by-the-holder": _for(several),
+        "several-changes-by-the-other": _for(several, CONSUMER),
+        "no-change-found": _for(unseen),
+        "reminder-by-the-holder": _for(reminded),
+        "reminder-by-the-other": _for(reminded, CONSUMER),
+        "deletion-by-the-holder": _for(ending),
+        "deletion-by-the-other": _for(ending, CONSUMER),
+        "partner-silent": _for(silent),
         "break-by-a-change": _for(watching().happens(OWNER, NO_ALLOW, cause=change(), changes=(TAKEN,))),
         "break-by-a-change-told-to-the-other": _for(
             watching().happens(OWNER, NO_ALLOW, cause=change(), changes=(TAKEN,)), CONSUMER
@@ -246,13 +333,15 @@ def announced() -> dict[str, tuple[Slot, str]]:
         ),
         "widening-by-a-change": _for(watching().happens(OWNER, WIDE_ROOT, cause=change(), changes=(GIVEN,))),
         "unknown": _for(watching().happens(OWNER, KEY_UNREAD)),
+        "unknown-by-the-other": _for(watching().happens(OWNER, KEY_UNREAD), CONSUMER),
         "waived-by-the-holder": _for(waived),
         "waived-by-the-other": _for(waived, CONSUMER),
         "waiver-expired": _for(expired),
         "suspended-by-the-holder": _for(suspended),
         "suspended-by-the-other": _for(suspended, CONSUMER),
         "resumed": _for(resumed),
-        "change-while-open": _for(more.happens(OWNER, NO_ALLOW, KEY_DISABLED)),
+        "change-while-open": _for(changed),
+        "change-while-open-by-the-other": _for(changed, CONSUMER),
     }
 
 
@@ -432,7 +521,8 @@ def test_nothing_that_only_pretends_to_be_an_event_id_or_a_region_becomes_a_link
             (WIDE_ROOT,),
             (
                 "More is allowed than was agreed: every principal of bi-team (222222222222) can use s3:GetObject, "
-                "s3:ListBucket on datalake-curated-a."
+                "s3:ListBucket on datalake-curated-a; for example arn:aws:iam::222222222222:role/x could read "
+                "s3://datalake-curated-a/x."
             ),
         ),
         (

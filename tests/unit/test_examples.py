@@ -12,9 +12,10 @@ import pytest
 from simulation.examples import CONSUMER, CONTRACT, OWNER
 from tests.unit.test_alert import announced, stories
 from threelocks.alert import card, event
+from threelocks.alert.words import MailKind
 
 DOCS = Path(__file__).parents[2] / "docs"
-_EXAMPLE = re.compile(r"(<!-- example: ([a-z -]+);[^>]*-->\n```[a-z]*\n)(.*?)(^```)", re.MULTILINE | re.DOTALL)
+_EXAMPLE = re.compile(r"(<!-- example: ([a-z -]+);[^>]*-->\n```[a-z]*\n)(.*?)(^```$)", re.MULTILINE | re.DOTALL)
 
 
 def made(name: str) -> str:
@@ -48,4 +49,12 @@ def test_an_example_is_what_the_code_makes(path: Path, name: str) -> None:
 
 
 def test_there_are_examples() -> None:
-    assert {"card of break-by-the-holder", "event of break-by-the-other"} <= {name for _, name in shown()}
+    names = {name for _, name in shown()}
+    assert {"card of break-by-the-holder", "event of break-by-the-other", "break-by-the-holder"} <= names
+
+
+def test_every_golden_mail_is_one_that_is_told_and_each_kind_has_one() -> None:
+    files = {path.stem for path in (Path(__file__).parent / "golden").glob("*.txt")}
+    assert files == set(stories())
+    kinds = {mail.attributes["kind"] for mail in stories().values()}
+    assert kinds >= set(MailKind) - {MailKind.DIAGNOSIS, MailKind.RISK}

@@ -26,7 +26,7 @@ from simulation.memory import (
 from tests.unit.test_alert import watching
 from threelocks.alert import card, compose, event, short_card, short_event, short_mail
 from threelocks.alert.card import card_of_many
-from threelocks.finding import Cause, Finding, Remedy, StatementRef, Witness
+from threelocks.finding import Cause, Finding, Remedy, StatementRef, Step, Witness
 from threelocks.ports import RefusedMailError
 from threelocks.state import Slot
 from threelocks.watch import Desk, Filled, UndeliveredError
@@ -263,7 +263,7 @@ def hostile(text: str) -> Finding:
         detail=text,
         witness=Witness(text, text, text, ((text, (text,)),)),
         statements=(StatementRef(text, 0, text, text),),
-        remedy=Remedy(OWNER, text, text, (text,)),
+        remedy=Remedy(OWNER, text, None, (text,), (Step(text, text),), text),
     )
 
 

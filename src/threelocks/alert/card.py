@@ -197,7 +197,8 @@ def _steps(slot: Slot, account: str) -> list[str]:
     if slot.after.suspended:
         return []
     remedies = dict.fromkeys(one.remedy for one in slot.after.findings if one.remedy and one.remedy.account == account)
-    return [marked(begun(ended(one.sentence)), STEP) for one in remedies if one.sentence][: AT_ALL - 1]
+    said = (text for one in remedies for text in ([step.sentence for step in one.steps] or [one.sentence]) if text)
+    return [marked(begun(ended(text)), STEP) for text in dict.fromkeys(said)][: AT_ALL - 1]
 
 
 def _incident(contract: Contract, incident: Incident) -> str:

@@ -319,8 +319,8 @@ def _statement(statement: StatementRef) -> list[str]:
 
 def _cause(contract: Contract, slot: Slot, account: str) -> list[str]:
     cause, finding = slot.cause, subject_finding(slot)
-    if finding is None:
-        return []
+    if finding is None or finding.code == "watchdog.partner-silent":
+        return []  # that nobody is heard is no change that somebody made
     title = "WHO AND WHEN"
     kind = kind_of(slot)
     if kind in OF_THE_CONTRACT:

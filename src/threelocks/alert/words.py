@@ -244,7 +244,42 @@ def _wide(contract: Contract, share: Share) -> str:
     wide = [finding for finding in share.findings if finding.kind is Kind.WIDE]
     said = [_may(contract, finding) for finding in wide[:2]]
     more = f", and {len(wide) - 2} more" if len(wide) > 2 else ""  # noqa: PLR2004 - two are named
-    return "; ".join(said) + more
+    return "; ".join(said) + more + _for_example(contract, wide)
+
+
+_VERBS = {
+    "s3:GetObject": "read",
+    "s3:GetObjectVersion": "read versions of",
+    "s3:PutObject": "write",
+    "s3:DeleteObject": "delete",
+    "s3:ListBucket": "list",
+    "s3:PutBucketPolicy": "change the policy of",
+    "s3:DeleteBucketPolicy": "delete the policy of",
+    "kms:Decrypt": "decrypt with",
+    "kms:Encrypt": "encrypt with",
+    "kms:GenerateDataKey": "encrypt with",
+    "kms:PutKeyPolicy": "change the policy of",
+    "kms:ScheduleKeyDeletion": "delete",
+}
+
+
+def _for_example(contract: Contract, wide: Iterable[Finding]) -> str:
+    """The witness of what is allowed too much, in plain words; who may not see it has none."""
+    witness = next((finding.witness for finding in wide if finding.witness), None)
+    if witness is None:
+        return ""
+    action, verb = plain(witness.action, 80), _VERBS.get(witness.action)
+    deed = verb or f"use {action} on"
+    who_could = plain(witness.principal, 200)
+    return f"; for example {who_could} could {deed} {_what(contract, witness.resource)}"
+
+
+def _what(contract: Contract, resource: str) -> str:
+    """A resource as readers call it."""
+    if resource == contract.key:
+        return "the key"
+    within = resource.partition(":s3:::")[2]
+    return f"s3://{plain(within, 150)}" if within else plain(resource, 200)
 
 
 def _may(contract: Contract, finding: Finding) -> str:
