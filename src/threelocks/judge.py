@@ -18,6 +18,7 @@ from threelocks.locks.evidence import judge_evidence
 from threelocks.locks.identity_policy import judge_identity
 from threelocks.locks.key_policy import judge_key
 from threelocks.locks.mechanism import mechanisms
+from threelocks.locks.oddities import oddities
 from threelocks.locks.watchdog import judge_contract, judge_watchdog
 from threelocks.observation import Found, Observation, RoleObservation
 from threelocks.policy.witness import Budget
@@ -61,7 +62,7 @@ def judge(
         locks=tuple(_state(lock, findings, observation) for lock in held),
         findings=tuple(_in_order(findings)),
         facts=tuple(sorted({**_facts(observation), **_named(case, held, findings)}.items())),
-        remarks=not_watched(case),
+        remarks=(*not_watched(case), *oddities(case)),
         mechanisms=mechanisms(case, observation.key) if observation.key else (),
     )
 

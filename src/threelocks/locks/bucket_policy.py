@@ -53,6 +53,7 @@ def judge_bucket(case: Case, bucket: BucketObservation) -> list[Finding]:
     if isinstance(bucket.policy, Unreadable):
         return findings
     parsed = parse(about, _documents(bucket.policy))
+    case.documents[about.lock] = parsed.documents
     findings += parsed.findings
     return findings + _policy_findings(about, case, bucket, parsed) if parsed.whole else findings
 

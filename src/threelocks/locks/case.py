@@ -22,6 +22,7 @@ class Case:
     observation: Observation
     facts: Mapping[str, str]
     budget: Budget = field(default_factory=Budget)
+    documents: dict[Lock, tuple[Document, ...]] = field(default_factory=dict)  # those judged so far
 
     @property
     def partition(self) -> str:

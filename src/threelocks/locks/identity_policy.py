@@ -57,6 +57,7 @@ def judge_identity(case: Case, role: RoleObservation) -> list[Finding]:
         return findings
     identity = parse(about, identity_policies(role))
     boundary = parse(about, _boundary_document(role))
+    case.documents[about.lock] = (*identity.documents, *boundary.documents)
     findings += [*identity.findings, *boundary.findings]
     whole = identity.whole and boundary.whole
     return findings + _policy_findings(about, case, identity, boundary) if whole else findings

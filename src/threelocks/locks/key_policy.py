@@ -40,6 +40,7 @@ def judge_key(case: Case, key: KeyObservation) -> list[Finding]:
         return findings
     policies = key.policies.value if isinstance(key.policies, Found) else ()
     parsed = parse(about, ((f"key policy `{policy.name}`", policy) for policy in policies))
+    case.documents[about.lock] = parsed.documents
     findings += parsed.findings
     if not parsed.whole:
         return findings
