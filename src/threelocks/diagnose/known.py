@@ -52,7 +52,7 @@ def is_fresh(known: Known, suspect: Suspect, at: datetime) -> bool:
 
 
 def _lock_state(known: Known, share: Share, suspect: Suspect) -> LockState | None:
-    holder = holders(known.contract)[suspect.lock]
+    holder = holders(known.contract).get(suspect.lock)  # nobody's, of a ceiling: several may see some
     return next((state for state in share.locks if (state.lock, state.account) == (suspect.lock, holder)), None)
 
 
