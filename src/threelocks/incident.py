@@ -502,8 +502,8 @@ def _dated(contract: Contract, before: State, after: State, moment: Moment) -> S
     return replace(after, since=moment.now)
 
 
-def _shape(share: Share) -> tuple[Headline, frozenset[FindingId]]:
-    return share.headline, identities(share.findings)
+def _shape(share: Share) -> tuple[object, ...]:
+    return share.headline, identities(share.findings), identities(share.waived), bool(share.suspended)
 
 
 def standing(
@@ -515,11 +515,11 @@ def standing(
     if after.since is None or not (is_news or changes):
         return None
     share, past = merge(contract, after), merge(contract, before) if before else None
-    ids = tuple(sorted(identities(share.findings)))
+    ids, waived = (tuple(sorted(identities(found))) for found in (share.findings, share.waived))
+    row = Standing(after.since, share.headline, ids, cause, _without_texts(changes), waived, bool(share.suspended))
     if not is_news:
-        return Standing(max(one.at for one in changes), share.headline, ids, cause, _without_texts(changes))
-    by = _cause_of(contract, replace(after, told=past), share) or cause
-    return Standing(after.since, share.headline, ids, by, _without_texts(changes))
+        return replace(row, at=max(one.at for one in changes))
+    return replace(row, cause=_cause_of(contract, replace(after, told=past), share) or cause)
 
 
 def _without_texts(changes: tuple[Change, ...]) -> tuple[Change, ...]:

@@ -99,6 +99,8 @@ class Standing:
     findings: tuple[FindingId, ...]
     cause: Cause | None = None
     changes: tuple[Change, ...] = ()  # of our own policies, seen then; the standing may be as it was before
+    waived: tuple[FindingId, ...] = ()  # what was off and did not count
+    suspended: bool = False
 
 
 @dataclass(frozen=True, slots=True)

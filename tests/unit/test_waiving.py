@@ -331,6 +331,25 @@ def test_nobody_suspends_in_the_name_of_another() -> None:
     assert reason == "its suspension is another account's"
 
 
+# --- History ---
+
+
+def test_a_waiver_and_a_suspension_are_rows_of_history_when_they_begin_and_when_they_end() -> None:
+    state, rows = watched(CONTRACT, WIDE_ROOT), []
+    both = contract(waivers=[waiver()], suspended=suspends().suspended)
+    for terms, minute in ((WIDE_WAIVED, 1), (WIDE_WAIVED, 2), (both, 3), (both, LATER)):
+        after = checked(terms, state, WIDE_ROOT, cause=APPLIED, at=minute)
+        row = incident.standing(terms, state, after, APPLIED)
+        rows.append((minute, row and (row.headline, len(row.findings), len(row.waived), row.suspended)))
+        state = told(terms, after, at=minute)
+    assert rows == [
+        (1, (Headline.INTACT, 0, 1, False)),
+        (2, None),
+        (3, (Headline.INTACT, 0, 1, True)),
+        (LATER, (Headline.WIDENED, 1, 0, False)),
+    ]
+
+
 # --- What a contract may say ---
 
 
