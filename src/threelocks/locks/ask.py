@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from threelocks.finding import Kind, Witness
-from threelocks.locks.terms import Required
+from threelocks.locks.terms import Required, variables_of
 from threelocks.policy.authorize import Layer, Outcome, Policies, authorize
 from threelocks.policy.box import ActionLiteral, Box, KeyLiteral, Literal, Reading, boxes
 from threelocks.policy.document import Document, Effect, Statement
@@ -117,6 +117,13 @@ def _failures(required: Required, layered: Layered, budget: Budget) -> Iterable[
 
 _UNSETTLED = "that rests on behaviour that AWS does not document"
 _DISAGREE = "the search and the evaluator disagree about a request: please report this"
+_VARIABLES = "it has policy variables whose values are not known"
+
+
+def _contradicted(layered: Layered) -> str:
+    """Why a request that was found is not one. A variable that the space leaves open was taken for whatever text."""
+    open_to_values = any(variables_of(statement) for one in layered.documents for statement in one.statements)
+    return _VARIABLES if open_to_values else _DISAGREE
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +206,7 @@ class _Question:
         """A failing request as the plain evaluator explains it. `layer`: the one that is known not to allow it."""
         decision = authorize(request, self.layered.policies)
         if decision.outcome is Outcome.ALLOWED:
-            return _undecided(self.required, _DISAGREE)
+            return _undecided(self.required, _contradicted(self.layered))
         unsettled = decision.outcome is Outcome.UNKNOWN
         denying = () if layer else tuple((a.layer, statement) for a in decision.layers for statement in a.denying)
         return Failure(
@@ -289,7 +296,7 @@ def _escape(space: Space, layered: Layered, layer: Layer | None, point: Point, a
     request = point.request(space)
     decision = authorize(request, layered.policies)
     if decision.outcome in (Outcome.EXPLICITLY_DENIED, Outcome.IMPLICITLY_DENIED):
-        raise UndecidedError(_DISAGREE)
+        raise UndecidedError(_contradicted(layered))
     statements = tuple(s for answer in decision.layers if answer.layer is layer for s in answer.allowing)
     unsettled = decision.outcome is Outcome.UNKNOWN
     witness = as_witness(request, space, layered, absences=False, unsettled=unsettled)

@@ -90,12 +90,16 @@ def keys_in_play(documents: Iterable[Document]) -> frozenset[str]:
 
 
 def _keys_of(statement: Statement) -> set[str]:
-    keys = {condition.key for condition in statement.conditions}
-    if statement.variables:
-        values = [value for condition in statement.conditions for value in condition.values]
-        for text in (*(statement.resources or ()), *values):
-            keys |= {variable.name for variable in parse_pattern(text, variables=True).variables}
-    return keys
+    return {condition.key for condition in statement.conditions} | variables_of(statement)
+
+
+def variables_of(statement: Statement) -> set[str]:
+    """The condition keys whose values policy variables of a statement stand for."""
+    if not statement.variables:
+        return set()
+    values = [value for condition in statement.conditions for value in condition.values]
+    texts = (*(statement.resources or ()), *values)
+    return {variable.name for text in texts for variable in parse_pattern(text, variables=True).variables}
 
 
 # --- the reader, and what is fixed for every request of theirs --------------------------------------------------------

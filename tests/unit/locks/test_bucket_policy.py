@@ -430,6 +430,24 @@ def test_a_settled_stranger_is_wide_and_an_unsettled_one_only_unknown() -> None:
     assert f"account {STRANGER}" in {one.principal for one in both if one.kind is Kind.WIDE}
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        allow("s3:GetObject", f"{BUCKET}/${{aws:PrincipalTag/team}}/*", to=STRANGER),
+        allow("s3:GetObject", f"{BUCKET}/home/${{aws:username}}/*", to=STRANGER),
+        deny("s3:GetObject", f"{BUCKET}/${{aws:PrincipalTag/team}}/*", to="*"),
+    ],
+    ids=["a stranger's tag", "a stranger's name", "a tag of the role"],
+)
+def test_a_variable_whose_value_is_open_is_said_to_be_the_reason_and_hides_nothing(statement: dict[str, Any]) -> None:
+    """https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html"""
+    found = only(bucket(SHARE_BUCKET, statement))
+    assert found.code == "bucket.not-fully-checked"
+    assert "policy variables whose values are not known" in found.detail
+    both = codes(bucket(SHARE_BUCKET, statement, allow("s3:GetObject", OBJECTS, to=STRANGER)))
+    assert "bucket.wide-principal" in both
+
+
 PROVIDERS = ["cognito-identity.amazonaws.com", f"arn:aws:iam::{OWNER}:saml-provider/sso"]
 
 
