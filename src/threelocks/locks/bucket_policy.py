@@ -12,9 +12,10 @@ from threelocks.locks.ask import Layered
 from threelocks.locks.bucket_acl import judge_acl
 from threelocks.locks.bucket_settings import judge_settings
 from threelocks.locks.case import About, Case, Parsed, parse, premise, unread
+from threelocks.locks.commands import bucket_policy_commands
 from threelocks.locks.findings import open_findings
 from threelocks.locks.narrow import unknown_actions
-from threelocks.locks.remedy import bucket_policy_commands, mend_bucket, mend_bucket_ghost
+from threelocks.locks.remedy import mend_bucket, mend_bucket_ghost
 from threelocks.locks.resource_policy import Guarded, Target, as_ghosts, is_service, narrow_findings
 from threelocks.locks.terms import at_present
 from threelocks.observation import (

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from threelocks.contract import Contract
 from threelocks.finding import Finding, Kind, Lock, Remedy, Scope, StatementRef, Witness
+from threelocks.locks.reading import read_again
 from threelocks.observation import NamedPolicy, Observation, Source, Unreadable
 from threelocks.policy.arn import Arn
 from threelocks.policy.document import Document, DocumentError, Statement, parse_document
@@ -106,26 +107,8 @@ def _unread(case: Case, about: About, source: Unreadable) -> Finding:
     else:
         detail = f"{source.operation} failed ({source.error}): nothing is known of it until it can be read again"
     what = (source.permission or source.operation,)
-    return about.finding(
-        f"{about.area}.unread", Kind.UNREAD, WATCHDOG, what, detail, _reading_again(case, about, source)
-    )
-
-
-def _reading_again(case: Case, about: About, source: Unreadable) -> Remedy:
-    reader = f"arn:{case.partition}:iam::{about.account}:role/threelocks/threelocks-reader"
-    if not source.permission:
-        return Remedy(about.account, "Re-check in a few minutes; if it persists, look at the function's log.")
-    if source.permission.startswith("organizations:"):
-        return Remedy(
-            about.account,
-            f"Let {reader} call {source.permission}. Organizations answers in its management account and to delegated "
-            "administrators only: name one of them under organizations in the contract, or make the account one.",
-        )
-    return Remedy(
-        about.account,
-        f"Let {reader} call {source.permission}: exempt it from the Deny that hits it (a condition ArnNotEquals on "
-        "aws:PrincipalArn), or, for a key policy without the account's root statement, allow it by name.",
-    )
+    remedy = read_again(case.contract, about.lock, about.account, source)
+    return about.finding(f"{about.area}.unread", Kind.UNREAD, WATCHDOG, what, detail, remedy)
 
 
 # --- documents --------------------------------------------------------------------------------------------------------

@@ -13,10 +13,11 @@ from threelocks.finding import Finding, Kind, Lock, Remedy
 from threelocks.locks.agreed import permitted
 from threelocks.locks.ask import Layered
 from threelocks.locks.case import About, Case, Parsed, parse, premise, unread
+from threelocks.locks.commands import bucket_policy_commands, key_policy_commands
 from threelocks.locks.findings import open_findings
 from threelocks.locks.inside import is_inside
 from threelocks.locks.narrow import Excess, Universe, escapes_of, not_searched, unknown_actions, wide_findings
-from threelocks.locks.remedy import bucket_policy_commands, key_policy_commands, mend_identity
+from threelocks.locks.remedy import mend_identity
 from threelocks.locks.terms import CALLER_GROUP, at_present, keys_in_play, not_by_a_service, organization, reader
 from threelocks.locks.trust import judge_trust
 from threelocks.observation import Absent, Found, NamedPolicy, RoleObservation, Source, Unreadable

@@ -11,9 +11,10 @@ from functools import partial
 from threelocks.finding import Finding, Kind, Lock, Remedy
 from threelocks.locks.ask import Layered
 from threelocks.locks.case import About, Case, parse, unread
+from threelocks.locks.commands import key_policy_commands
 from threelocks.locks.findings import open_findings
 from threelocks.locks.grants import grants_as_policy
-from threelocks.locks.remedy import key_policy_commands, key_statement, mend_key, mend_key_ghost
+from threelocks.locks.remedy import key_statement, mend_key, mend_key_ghost
 from threelocks.locks.resource_policy import Guarded, Target, as_ghosts, narrow_findings
 from threelocks.locks.terms import at_present
 from threelocks.observation import Absent, Found, Grant, KeyMetadata, KeyObservation, Source, Unreadable

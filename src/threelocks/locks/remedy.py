@@ -13,40 +13,10 @@ from threelocks.contract import Contract
 from threelocks.finding import Kind, Lock, Remedy, Step
 from threelocks.locks.agreed import Tree, agreed, to
 from threelocks.locks.ask import Failure
+from threelocks.locks.commands import bucket_policy_commands, identity_policy_commands, key_policy_commands
 from threelocks.locks.draft import Draft, Form, Sheet, Slot
 from threelocks.locks.words import listed
 from threelocks.policy.arn import Arn
-
-_EDIT = "# edit policy.json, and keep every other statement"
-
-
-def bucket_policy_commands(contract: Contract) -> tuple[str, ...]:
-    which = f"--bucket {contract.bucket.name} --expected-bucket-owner {contract.owner.account}"
-    return (
-        f"aws s3api get-bucket-policy {which} --query Policy --output text > policy.json",
-        _EDIT,
-        f"aws s3api put-bucket-policy {which} --policy file://policy.json",
-    )
-
-
-def key_policy_commands(contract: Contract) -> tuple[str, ...]:
-    which = f"--region {Arn.parse(contract.key).region} --key-id {contract.key} --policy-name default"
-    return (
-        f"aws kms get-key-policy {which} --query Policy --output text > policy.json",
-        _EDIT,
-        f"aws kms put-key-policy {which} --policy file://policy.json",
-    )
-
-
-def identity_policy_commands(contract: Contract) -> tuple[str, ...]:
-    which = f"--role-name {contract.role_name}"
-    return (
-        f"aws iam list-role-policies {which}",
-        f"aws iam get-role-policy {which} --policy-name POLICY_NAME --query PolicyDocument > policy.json",
-        _EDIT,
-        f"aws iam put-role-policy {which} --policy-name POLICY_NAME --policy-document file://policy.json",
-    )
-
 
 # --- statements to add ------------------------------------------------------------------------------------------------
 
