@@ -50,6 +50,7 @@ _NAMED_OTHERWISE = {
     ("s3", "GetBucketEncryption"): "s3:GetEncryptionConfiguration",
     ("s3", "GetPublicAccessBlock"): "s3:GetBucketPublicAccessBlock",
     ("s3control", "GetPublicAccessBlock"): "s3:GetAccountPublicAccessBlock",
+    ("s3", "ListBuckets"): "s3:ListAllMyBuckets",
     ("sqs", "SendMessageBatch"): "sqs:SendMessage",
 }
 _OF_TRANSACTION = {
@@ -111,7 +112,7 @@ _RESOURCES: dict[str, Callable[[Mapping[str, Any], Place], str]] = {
     "sqs": _queue,
     "kms": _key,
     "iam": _of_iam,
-    "s3": lambda params, _: f"arn:aws:s3:::{params['Bucket']}",
+    "s3": lambda params, _: f"arn:aws:s3:::{params['Bucket']}" if "Bucket" in params else "*",
     "s3control": lambda _params, _place: "*",
     "sns": lambda params, _: str(params["TopicArn"]),
     "sts": lambda params, _: str(params["RoleArn"]),

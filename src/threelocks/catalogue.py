@@ -191,7 +191,7 @@ TOLD_BY: dict[str, frozenset[tuple[str, str]]] = {
     "bucket.public-block": _BUCKET_POLICY | _PUBLIC_BLOCK,
     "bucket.missing": _BUCKET,
     "bucket.wrong-encryption": _ENCRYPTION | _ALIAS,
-    "bucket.not-encrypted-as-agreed": _ENCRYPTION,
+    "bucket.not-encrypted-as-agreed": _ENCRYPTION | _ALIAS,
     "bucket.wide-principal": _BUCKET_POLICY | _PUBLIC_BLOCK | _OWNERSHIP | _of("s3", "PutBucketAcl"),
     "bucket.wide-action": _BUCKET_POLICY | _PUBLIC_BLOCK,
     "bucket.wide-resource": _BUCKET_POLICY | _PUBLIC_BLOCK,

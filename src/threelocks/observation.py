@@ -87,6 +87,11 @@ class Encryption:
     algorithm: str  # "AES256", "aws:kms", "aws:kms:dsse"
     key: str = ""  # as configured: key ARN, key id or alias; empty with aws:kms means the AWS managed key
     bucket_key: bool = False
+    stands_for: Source[str] = Absent()  # for an alias: the ARN of its key in the bucket's account
+
+    @property
+    def is_alias(self) -> bool:
+        return ":alias/" in self.key or self.key.startswith("alias/")
 
 
 @dataclass(frozen=True, slots=True)

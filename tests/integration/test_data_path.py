@@ -109,3 +109,35 @@ def test_a_public_list_is_told_once_it_counts(world: World) -> None:
     assert "the bucket's access control list lets in anyone" in " ".join(bodies.split())
     closed = after(world, close)
     assert standings(closed) == {"INTACT"}
+
+
+def encrypt_by(key: str) -> Deed:
+    """PutBucketEncryption."""
+
+    def put(world: Any) -> None:
+        default = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}
+        rule = {"ApplyServerSideEncryptionByDefault": default, "BucketKeyEnabled": True}
+        s3(world).put_bucket_encryption(
+            Bucket=world.contract.bucket.name, ServerSideEncryptionConfiguration={"Rules": [rule]}
+        )
+
+    return put
+
+
+@pytest.mark.finding("bucket.wrong-encryption")
+@pytest.mark.finding("bucket.not-encrypted-as-agreed")
+def test_an_alias_is_a_risk_and_shut_when_it_is_moved_to_another_key(world: World) -> None:
+    owner = world.contract.owner.account
+    kms, agreed = world.administrator(owner, "kms"), world.contract.key
+    other = kms.create_key()["KeyMetadata"]["KeyId"]
+    kms.create_alias(AliasName="alias/curated", TargetKeyId=agreed.rpartition("/")[2])
+    after(world, encrypt_by(agreed))
+    at_risk = after(world, encrypt_by("alias/curated"))
+    risk, shut = "bucket.not-encrypted-as-agreed", "bucket.wrong-encryption"
+    assert standings(at_risk) == {"AT_RISK"}
+    assert f"[{risk}]" in at_risk.mails[owner][0].body
+    moved = after(world, lambda _: kms.update_alias(AliasName="alias/curated", TargetKeyId=other))
+    assert standings(moved) == {"BROKEN"}
+    assert f"[{shut}]" in moved.mails[owner][0].body
+    assert "UpdateAlias" in moved.mails[owner][0].body
+    assert standings(after(world, encrypt_by(agreed))) == {"INTACT"}

@@ -290,7 +290,7 @@ def test_every_call_in_the_table_is_made_and_no_other(world: World) -> None:
 
 
 def test_the_permissions_are_actions_of_their_service_and_no_write() -> None:
-    assert len(PERMISSIONS) == len(CALLS)
+    assert len(PERMISSIONS) == len(CALLS) + 1  # ListBuckets, when the bucket turns its own account away
     assert all(permission.partition(":")[0] in operation for operation, permission in PERMISSIONS)
     assert all(permission.partition(":")[2].startswith(("Get", "List", "Describe")) for _, permission in PERMISSIONS)
 
@@ -581,3 +581,75 @@ def test_a_grant_to_a_service_or_for_one_source_keeps_what_limits_it(world: Worl
             ),
         )
     )
+
+
+# --- a bucket that is a stranger's, and an alias ----------------------------------------------------------------------
+
+
+def _listed(*pages: str) -> Reply:
+    """ListBuckets, as S3 answers it in pages. moto does not part them."""
+    left = list(pages)
+
+    def reply(request: AWSPreparedRequest) -> AWSResponse | None:
+        page = left.pop(0)
+        assert ("continuation-token=next" in request.url) is (len(left) < len(pages) - 1)
+        names = "".join(f"<Bucket><Name>{name}</Name></Bucket>" for name in page.split())
+        more = "<ContinuationToken>next</ContinuationToken>" if left else ""
+        body = f"<ListAllMyBucketsResult><Buckets>{names}</Buckets>{more}</ListAllMyBucketsResult>"
+        return answer(body)(request)
+
+    return reply
+
+
+TURNED_AWAY = failure(read.GET_BUCKET_LOCATION, "AccessDenied", 403)
+
+
+def test_a_bucket_that_turns_its_own_account_away_is_gone_when_the_account_has_none_of_that_name(world: World) -> None:
+    """It was deleted, and a stranger made one: https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListBuckets.html"""
+    world.instead(read.GET_BUCKET_LOCATION, TURNED_AWAY)
+    world.instead(read.LIST_BUCKETS, _listed(f"{BUCKET}-2", f"{BUCKET}-3"))
+    found = world.sources(OWNER)
+    assert found["bucket.region"] == Absent()
+    assert found["bucket.policy"] == Absent()
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        _listed(f"{BUCKET}-2", BUCKET),
+        failure(read.GET_BUCKET_ACL, "AccessDenied", 403),
+        failure(read.GET_BUCKET_ACL, "SlowDown", 503),
+        answer("<ListAllMyBucketsResult></ListAllMyBucketsResult>"),
+    ],
+    ids=["its own", "denied", "throttled", "no list"],
+)
+def test_a_bucket_that_may_be_the_accounts_own_stays_unread(world: World, reply: Reply) -> None:
+    world.instead(read.GET_BUCKET_LOCATION, TURNED_AWAY)
+    world.instead(read.LIST_BUCKETS, reply)
+    found = world.sources(OWNER)["bucket.region"]
+    assert isinstance(found, Unreadable)
+    assert found.permission == "s3:GetBucketLocation"
+
+
+def test_buckets_are_listed_for_nothing_else(world: World) -> None:
+    world.sources(OWNER)
+    world.instead(read.GET_BUCKET_LOCATION, failure(read.GET_BUCKET_LOCATION, "SlowDown", 503))
+    world.sources(OWNER)
+    assert not [name for name, _ in world.asked if name == "s3.ListBuckets"]
+
+
+@pytest.mark.parametrize("form", ["alias/curated", f"arn:aws:kms:eu-west-1:{OWNER}:alias/curated"])
+def test_an_alias_under_default_encryption_is_looked_up_in_the_buckets_account(world: World, form: str) -> None:
+    default = f"<SSEAlgorithm>aws:kms</SSEAlgorithm><KMSMasterKeyID>{form}</KMSMasterKeyID>"
+    rule = f"<Rule><ApplyServerSideEncryptionByDefault>{default}</ApplyServerSideEncryptionByDefault></Rule>"
+    body = f"<ServerSideEncryptionConfiguration>{rule}</ServerSideEncryptionConfiguration>"
+    world.instead(read.GET_BUCKET_ENCRYPTION, answer(body))
+    found = world.sources(OWNER)["bucket.encryption"]
+    assert isinstance(found, Found)
+    assert found.value.stands_for == Absent()
+    kms = world.clients[OWNER].client("kms", "eu-west-1")
+    kms.create_alias(AliasName="alias/curated", TargetKeyId=world.contract.key)
+    found = world.sources(OWNER)["bucket.encryption"]
+    kms.delete_alias(AliasName="alias/curated")
+    assert isinstance(found, Found)
+    assert found.value.stands_for == Found(world.contract.key)

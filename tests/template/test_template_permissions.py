@@ -39,6 +39,7 @@ NEVER = tuple(
 # Actions for which AWS knows no resource: https://docs.aws.amazon.com/service-authorization/latest/reference/
 UNSCOPED = {
     "s3:GetAccountPublicAccessBlock": "answers for the caller's account only",
+    "s3:ListAllMyBuckets": "lists the account's own buckets only, and AWS knows no resource for it",
     "ec2:DescribeVpcEndpoints": "answers for the caller's account only",
     "organizations:DescribeOrganization": "answers for the caller's own organization",
     **dict.fromkeys(

@@ -96,11 +96,15 @@ class Asker:
         while True:
             page = self(call, {**parameters, **({asks_by: marker} if marker else {})})
             yield from page.items(items)
-            # IAM says IsTruncated and Marker, KMS says Truncated and NextMarker, EventBridge says NextToken only.
-            cut = page.maybe_flag("IsTruncated") or page.maybe_flag("Truncated") or page.has("NextToken")
+            # IAM says IsTruncated and Marker, KMS says Truncated and NextMarker, EventBridge says NextToken only, S3
+            # ContinuationToken.
+            tokens = page.has("NextToken") or page.has("ContinuationToken")
+            cut = page.maybe_flag("IsTruncated") or page.maybe_flag("Truncated") or tokens
             if not cut:
                 return
-            marker = next(filter(None, map(page.maybe_text, ("Marker", "NextMarker", "NextToken"))), "")
+            marker = next(
+                filter(None, map(page.maybe_text, ("Marker", "NextMarker", "NextToken", "ContinuationToken"))), ""
+            )
             if marker in seen:
                 raise page.unexpected(items, "goes on, but with no marker that leads to another page")
             seen.add(marker)

@@ -122,7 +122,10 @@ CALLS: tuple[Call, ...] = (
 """Every operation that a lock is read with. With those of `ceilings`, `watched` and `trails`, no other one can be
 called."""
 
-PERMISSIONS: frozenset[tuple[str, str]] = frozenset((call.name, call.permission) for call in CALLS)
+# Asked only when the bucket turns the account itself away. It names no bucket, so that no bucket policy refuses it.
+LIST_BUCKETS = Call("s3", "ListBuckets", "list_buckets", "s3:ListAllMyBuckets", gone=frozenset())
+
+PERMISSIONS: frozenset[tuple[str, str]] = frozenset((call.name, call.permission) for call in (*CALLS, LIST_BUCKETS))
 """(operation as boto3 calls it, service first; the IAM action it needs)."""
 
 # https://docs.aws.amazon.com/kms/latest/APIReference/API_GrantConstraints.html
@@ -148,7 +151,7 @@ class AwsObserver:
 
     def observe_with(self, answers: Answers, contract: Contract, account: str) -> Observation:
         """The same, taking what was asked before from `answers`. The observation begins before the oldest of them."""
-        calls = (*CALLS, *ceilings.CALLS, *watched.CALLS, *trails.CALLS)
+        calls = (*CALLS, LIST_BUCKETS, *ceilings.CALLS, *watched.CALLS, *trails.CALLS)
         look = Look(self.clients, answers, calls, answers.now())
         party = contract.party(account)
         role = _observe_role(look, contract, party) if party and account == contract.consumer.account else None
@@ -208,13 +211,14 @@ def _observe_bucket(look: Look, contract: Contract) -> BucketObservation:
     s3 = Asker(look, contract.bucket.region)
     bucket = {"Bucket": contract.bucket.name, "ExpectedBucketOwner": contract.owner.account}
     account_block = source(lambda: _read_block(s3(GET_ACCOUNT_BLOCK, {"AccountId": contract.owner.account})))
-    region = source(lambda: _read_region(s3(GET_BUCKET_LOCATION, bucket)))
+    region = _unless_a_strangers(s3, contract, source(lambda: _read_region(s3(GET_BUCKET_LOCATION, bucket))))
     if isinstance(region, Absent):
         gone = Absent()
         return BucketObservation(
             region, gone, gone, gone, account_block, encryption=gone, ownership=gone, acl=gone, requester_pays=gone
         )
     known = isinstance(region, Found)
+    encryption = source(lambda: _read_encryption(s3(GET_BUCKET_ENCRYPTION, bucket)), known=known)
     return BucketObservation(
         region=region,
         policy=source(lambda: s3(GET_BUCKET_POLICY, bucket).document("Policy"), known=known),
@@ -223,11 +227,41 @@ def _observe_bucket(look: Look, contract: Contract) -> BucketObservation:
         ),
         block=source(lambda: _read_block(s3(GET_PUBLIC_ACCESS_BLOCK, bucket)), known=known),
         account_block=account_block,
-        encryption=source(lambda: _read_encryption(s3(GET_BUCKET_ENCRYPTION, bucket)), known=known),
+        encryption=_with_alias(look, contract, encryption),
         ownership=source(lambda: _read_ownership(s3(GET_BUCKET_OWNERSHIP, bucket)), known=known),
         acl=source(lambda: _read_acl(s3(GET_BUCKET_ACL, bucket)), known=known),
         requester_pays=source(lambda: s3(GET_BUCKET_PAYER, bucket).text("Payer") == "Requester", known=known),
     )
+
+
+def _unless_a_strangers(s3: Asker, contract: Contract, region: Source[str]) -> Source[str]:
+    """A bucket that turned us away is gone when the account has none of that name: somebody else took the name, and S3
+    answers alike whether the owner or a permission is wrong. Whatever the list does not settle stays unread.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListBuckets.html
+    """
+    if not isinstance(region, Unreadable) or not region.permission:
+        return region
+    name = contract.bucket.name
+    listed = source(
+        lambda: {
+            bucket.text("Name")
+            for bucket in s3.pages(LIST_BUCKETS, "Buckets", {"Prefix": name}, asks_by="ContinuationToken")
+        }
+    )
+    return Absent() if isinstance(listed, Found) and name not in listed.value else region
+
+
+def _with_alias(look: Look, contract: Contract, encryption: Source[Encryption]) -> Source[Encryption]:
+    """What an alias stands for in the bucket's account, which is what its own writers encrypt with.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_ServerSideEncryptionByDefault.html
+    """
+    if not isinstance(encryption, Found) or not encryption.value.is_alias:
+        return encryption
+    kms = Asker(look, contract.bucket.region)
+    named = source(lambda: kms(DESCRIBE_KEY, {"KeyId": encryption.value.key}).text("KeyMetadata.Arn"))
+    return Found(replace(encryption.value, stands_for=named))
 
 
 def _observe_key(look: Look, contract: Contract) -> KeyObservation:

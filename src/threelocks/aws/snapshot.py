@@ -250,6 +250,10 @@ class _Part:
 
     def answer(self, call: Call, asked: Mapping[str, Any]) -> Any:
         where = f"{self.name}.{_section(call)}"
+        if call is DESCRIBE_KEY and "alias/" in asked["KeyId"]:
+            raise _error(
+                call, LEFT_OUT, f"`{where}` is of the agreed key; which key `{asked['KeyId']}` is, it cannot say"
+            )
         if call not in self.sections:
             raise _error(call, LEFT_OUT, f"the snapshot has no section `{where}`; add it")
         body = self.sections[call]

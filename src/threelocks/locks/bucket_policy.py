@@ -150,7 +150,7 @@ def _missing(about: About, case: Case) -> Finding:
         f"Create {name} again in account {about.account} and restore its policy and data, or withdraw the contract. "
         "Until then anybody may take the name.",
     )
-    detail = f"the bucket {name} does not exist in account {about.account}"
+    detail = f"the bucket {name} does not exist in account {about.account}, or another account has it now"
     return about.finding("bucket.missing", Kind.SHUT, case.contract.role, _agreed_actions(case), detail, remedy)
 
 
@@ -175,16 +175,11 @@ def _encryption(about: About, case: Case, source: Source[Encryption]) -> Iterabl
         detail = "new objects are encrypted by S3 itself (SSE-S3), not with the agreed key: readable, not as agreed"
         yield _default_encryption(about, case, "bucket.not-encrypted-as-agreed", Kind.RISK, detail)
         return
-    if ":alias/" in encryption.key or encryption.key.startswith("alias/"):
-        detail = (
-            f"default encryption names the alias {encryption.key}, which each writer's own account resolves: new "
-            "objects may be encrypted with another key"
-        )
-        yield _default_encryption(about, case, "bucket.not-encrypted-as-agreed", Kind.RISK, detail)
+    if encryption.is_alias:
+        yield from _by_alias(about, case, encryption)
     elif not _is_key(encryption.key, contract):
-        named = f"the key {encryption.key}" if encryption.key else "the AWS managed key aws/s3, which cannot be shared"
-        detail = f"new objects are encrypted with {named}, not with the agreed key: the role cannot read them"
-        yield _default_encryption(about, case, "bucket.wrong-encryption", Kind.SHUT, detail)
+        named = f"the key {encryption.key}" if encryption.key else _AWS_S3
+        yield _default_encryption(about, case, "bucket.wrong-encryption", Kind.SHUT, _ENCRYPTED_WITH.format(named))
     agreed = contract.premises.bucket_keys
     if agreed is not BucketKeys.BOTH and encryption.bucket_key != (agreed is BucketKeys.ON):
         state = "on" if encryption.bucket_key else "off"
@@ -194,6 +189,32 @@ def _encryption(about: About, case: Case, source: Source[Encryption]) -> Iterabl
             f"S3 Bucket Keys are {state}, but the contract says `{agreed}`: new objects carry another context",
             Remedy(about.account, f"Switch S3 Bucket Keys to `{agreed}`, or agree on `both` in the contract."),
         )
+
+
+_AWS_S3 = "the AWS managed key aws/s3, which cannot be shared"
+_ENCRYPTED_WITH = "new objects are encrypted with {}, not with the agreed key: the role cannot read them"
+
+
+def _by_alias(about: About, case: Case, encryption: Encryption) -> Iterable[Finding]:
+    """An alias stands for one key in the bucket's account, and perhaps for another in that of each other writer.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_ServerSideEncryptionByDefault.html
+    """
+    here = encryption.stands_for
+    if encryption.key.endswith("alias/aws/s3"):
+        yield _default_encryption(about, case, "bucket.wrong-encryption", Kind.SHUT, _ENCRYPTED_WITH.format(_AWS_S3))
+        return
+    if isinstance(here, Found) and here.value != case.contract.key:
+        named = f"{here.value}, for which {encryption.key} stands,"
+        yield _default_encryption(about, case, "bucket.wrong-encryption", Kind.SHUT, _ENCRYPTED_WITH.format(named))
+        return
+    yield from unread(case, about, (here,))
+    stands = {Found: "stands for the agreed key here", Absent: "stands for no key here"}.get(type(here), "is not known")
+    detail = (
+        f"default encryption names the alias {encryption.key}, which {stands}, and which each writer's own account "
+        "resolves: new objects may be encrypted with another key"
+    )
+    yield _default_encryption(about, case, "bucket.not-encrypted-as-agreed", Kind.RISK, detail)
 
 
 def _is_key(configured: str, contract: Contract) -> bool:

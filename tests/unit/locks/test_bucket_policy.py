@@ -532,6 +532,41 @@ def test_what_nobody_is_let_in_by_is_not_wide_while_public_access_is_blocked() -
     }
 
 
+# --- default encryption by an alias -----------------------------------------------------------------------------------
+
+
+def by_alias(stands_for: Any, name: str = "alias/curated") -> Observation:
+    return bucket(encryption=Found(Encryption("aws:kms", name, stands_for=stands_for)))
+
+
+@pytest.mark.finding("bucket.not-encrypted-as-agreed")
+def test_an_alias_of_the_agreed_key_is_a_risk_since_other_writers_resolve_it_themselves() -> None:
+    found = only(by_alias(Found(KEY)))
+    assert (found.code, found.kind) == ("bucket.not-encrypted-as-agreed", Kind.RISK)
+    assert "stands for the agreed key here" in found.detail
+
+
+@pytest.mark.finding("bucket.wrong-encryption")
+def test_an_alias_of_another_key_is_that_key() -> None:
+    found = only(by_alias(Found(KEY.replace("abcd1234", "ffff1234"))))
+    assert (found.code, found.kind) == ("bucket.wrong-encryption", Kind.SHUT)
+    assert "ffff1234" in found.detail
+    managed = only(by_alias(DENIED, "alias/aws/s3"))
+    assert (managed.code, managed.kind) == ("bucket.wrong-encryption", Kind.SHUT)
+
+
+def test_an_alias_that_cannot_be_resolved_leaves_the_bucket_unknown() -> None:
+    assert codes(by_alias(DENIED)) == {"bucket.unread", "bucket.not-encrypted-as-agreed"}
+    assert verdict(by_alias(DENIED)).headline is Headline.UNKNOWN
+    assert codes(by_alias(ABSENT)) == {"bucket.not-encrypted-as-agreed"}
+
+
+def test_two_layers_of_encryption_under_the_agreed_key_are_as_agreed() -> None:
+    """DSSE: https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingDSSEncryption.html"""
+    assert findings(bucket(encryption=Found(Encryption("aws:kms:dsse", KEY)))) == ()
+    assert only(bucket(encryption=Found(Encryption("aws:kms:dsse")))).code == "bucket.wrong-encryption"
+
+
 # --- settings and lists -----------------------------------------------------------------------------------------------
 
 
