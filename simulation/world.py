@@ -130,8 +130,9 @@ class World:
     def set_up_share(self) -> None:
         """Trails, bucket, key and role, before anybody watches them."""
         owner, consumer = self.contract.owner.account, self.contract.consumer.account
-        for account, objects in ((owner, self.contract.bucket_arn), (consumer, "")):
+        for account in self.accounts:
             cloudtrail, s3 = self._unrecorded(account, "cloudtrail"), self._unrecorded(account, "s3")
+            objects = self.contract.bucket_arn if account == owner else ""
             share.create_trail(cloudtrail, s3, account, objects=objects)
         share.create_key(self._unrecorded(owner, "kms"), self.contract)
         share.create_bucket(self._unrecorded(owner, "s3"), self._unrecorded(owner, "s3control"), self.contract)
