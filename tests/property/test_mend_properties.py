@@ -11,12 +11,18 @@ from hypothesis import strategies as st
 from tests.property.test_judge_properties import LOCKS, SETTINGS, Lock
 from tests.unit.locks.scene import (
     AGREED,
+    CONSUMER,
+    ROLE,
     ROLE_ID,
+    ROOT,
+    SHARE_KEY,
+    STRANGER,
     Statement,
     bucket,
     consumer,
     document,
     findings,
+    key,
     verdict,
 )
 from threelocks.finding import Finding, Remedy
@@ -117,3 +123,52 @@ def _agreed(lock: Lock) -> list[str]:
         assert isinstance(observation.bucket.policy, Found)
         text = observation.bucket.policy.value
     return [json.dumps(one) for one in json.loads(text)["Statement"]]
+
+
+# --- the key ----------------------------------------------------------------------------------------------------------
+
+ON_KEY = st.builds(
+    lambda effect, to, action, when: {
+        "Effect": effect,
+        "Principal": to,
+        "Action": action,
+        "Resource": "*",
+        **({"Condition": when} if when else {}),
+    },
+    st.sampled_from(("Allow", "Allow", "Deny")),
+    st.sampled_from(
+        ("*", {"AWS": ROLE}, {"AWS": f"arn:aws:iam::{CONSUMER}:root"}, {"AWS": [f"{ROLE}2", STRANGER, ROLE]})
+    ),
+    st.sampled_from(("kms:*", "kms:Decrypt", ["kms:Decrypt", "kms:DescribeKey"], "kms:CreateGrant")),
+    st.sampled_from(
+        (
+            None,
+            None,
+            {"StringEquals": {"kms:ViaService": "s3.eu-west-1.amazonaws.com"}},
+            {"StringEquals": {"aws:SourceVpce": "vpce-1"}},
+            {"ArnNotLike": {"aws:PrincipalArn": "arn:aws:iam::*:role/BI*"}},
+        )
+    ),
+)
+
+
+@SETTINGS
+@given(
+    more=st.lists(ON_KEY, max_size=3),
+    agreed=st.sampled_from(([ROOT, SHARE_KEY], [ROOT, SHARE_KEY], [ROOT], [SHARE_KEY], [])),
+)
+def test_a_proven_remedy_of_a_key_mends_it_and_leaves_the_key_to_its_account(
+    more: list[Statement], agreed: list[Statement]
+) -> None:
+    statements = [*agreed, *more]
+    if not statements:
+        return
+    before = findings(key(*statements))
+    offered = remedies(key(*statements))
+    for remedy in dict.fromkeys(offered.values()):
+        after = findings(key(*done(statements, remedy)))
+        assert not {one.identity for one in after} & {ident for ident, one in offered.items() if one == remedy}
+        assert _classes(after) <= _classes(before)
+        assert ("key.no-owner-root" in {one.code for one in after}) <= (
+            "key.no-owner-root" in {one.code for one in before}
+        )

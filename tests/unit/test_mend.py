@@ -88,6 +88,7 @@ ROW = [
     ),
     pytest.param(bucket(encryption=Found(Encryption("AES256"))), ["Set"], id="encryption"),
     pytest.param(key(ROOT), ["Add"], id="the role is missing in the key policy"),
+    pytest.param(key(SHARE_KEY), ["Add"], id="the account is missing in the key policy"),
     pytest.param(key(ROOT, {**SHARE_KEY, "Action": "kms:*"}), ["Replace"], id="every action on the key"),
     pytest.param(key(ROOT, SHARE_KEY, deny("kms:Decrypt", "*", to="*")), ["Replace"], id="a Deny on the key"),
     pytest.param(key(ROOT, grants=Found((Grant("g-1", ROLE, ("Decrypt", "DescribeKey")),))), ["Add"], id="by a grant"),

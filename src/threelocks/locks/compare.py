@@ -82,6 +82,10 @@ class _Side:
     public: Layered
     is_cut_off: bool
 
+    @property
+    def statements(self) -> tuple[Statement, ...]:
+        return tuple(statement for document in self.public.documents for statement in document.statements)
+
     def for_(self, caller: CallerClass | None) -> Layered:
         if caller is None:
             return self._cut() if self.is_cut_off else self.public
@@ -98,6 +102,7 @@ class _Pair:
     lock: Lock
     before: _Side
     after: _Side
+    changed: tuple[Statement, ...]  # those that one side has and the other has not, in any words; before's first
     undecided: tuple[str, ...] = ()
 
     @classmethod
@@ -107,15 +112,12 @@ class _Pair:
         if before.lock is Lock.KEY_POLICY and not (_has_grants(before) and _has_grants(after)):
             undecided = ("the grants are too many to be compared",) if before.documents and after.documents else ()
             before, after = _without_grants(before), _without_grants(after)
-        return cls(case, before.lock, _side(before), _side(after), undecided)
+        sides = _side(before), _side(after)
+        return cls(case, before.lock, *sides, _changed(*sides), undecided)
 
     @property
     def documents(self) -> tuple[Document, ...]:
         return (*self.before.public.documents, *self.after.public.documents)
-
-    def statements(self, *, after: bool) -> tuple[Statement, ...]:
-        side = self.after if after else self.before
-        return tuple(statement for document in side.public.documents for statement in document.statements)
 
 
 def _has_grants(kept: Kept) -> bool:
@@ -160,7 +162,14 @@ def _parsed(documents: Iterable[KeptDocument], layers: tuple[Layer, ...]) -> tup
 
 
 def _meaning(statement: Statement) -> tuple[object, ...]:
-    """What a statement says, wherever it stands and whatever it is called."""
+    """What a statement says, wherever it stands and whatever it is called; worked out once."""
+    if "meaning" not in statement.made:
+        statement.made["meaning"] = _means(statement)
+    known: tuple[object, ...] = statement.made["meaning"]
+    return known
+
+
+def _means(statement: Statement) -> tuple[object, ...]:
     opaque = {k: v for k, v in json.loads(statement.text).items() if k != "Sid"} if statement.problems else None
     return (
         statement.document.partition(" ")[0],  # a boundary, a grant and a policy say different things
@@ -173,7 +182,7 @@ def _meaning(statement: Statement) -> tuple[object, ...]:
         statement.not_resource,
         frozenset((c.operator, c.quantifier, c.if_exists, c.key, frozenset(c.values)) for c in statement.conditions),
         statement.variables,
-        json.dumps(opaque, sort_keys=True),
+        json.dumps(opaque, sort_keys=True) if opaque else "",
     )
 
 
@@ -247,6 +256,8 @@ class _Turn:
     def ways(self, space: Space, *, sure: bool) -> Iterator[_Way]:
         """All the ways in which a request changes sides: by an Allow that is gone, or by a Deny that is new. Read as
         `sure`, only what surely passed and surely does not; else all that perhaps does."""
+        if not self.denying and not any(True for _ in _of(self.gone, Effect.ALLOW)):
+            return  # nothing that changed concerns these callers
         counted, discounted = Reading(space, possible=not sure), Reading(space, possible=sure)
         allows, denies = self.allowing.allows(counted), self.allowing.denies(discounted)
         gone, still = self.gone.allows(counted), self.refusing.allows(discounted)
@@ -359,14 +370,14 @@ class _Finder:
 
     def _witness(self, turn: _Turn, space: Space, point: Point) -> Witness:
         """With the condition keys that the changed statements ask for."""
-        asked = {c.key for s in _changed(self.pair) for c in s.conditions}
+        asked = {c.key for s in self.pair.changed for c in s.conditions}
         everything = Layered((*turn.allowing.needed, *turn.refusing.needed), turn.allowing.policies)
         witness = as_witness(point.request(space), space, everything)
         return replace(witness, context=tuple(row for row in witness.context if row[0] in asked))
 
 
 def _differences(pair: _Pair) -> tuple[list[_Told], tuple[str, ...]]:
-    if not _changed(pair) and pair.before.is_cut_off == pair.after.is_cut_off:
+    if not pair.changed and pair.before.is_cut_off == pair.after.is_cut_off:
         return [], pair.undecided
     finder = _Finder(pair, {}, dict.fromkeys(pair.undecided))
     for question in _questions(pair):
@@ -386,11 +397,10 @@ def _unsettled(label: str) -> str:
     return f"what {label} may do: {_UNSETTLED}"
 
 
-def _changed(pair: _Pair) -> list[Statement]:
-    """The statements that one side has and the other has not, in any words."""
-    before, after = pair.statements(after=False), pair.statements(after=True)
-    known, now = {_meaning(one) for one in before}, {_meaning(one) for one in after}
-    return [one for one in before if _meaning(one) not in now] + [one for one in after if _meaning(one) not in known]
+def _changed(before: _Side, after: _Side) -> tuple[Statement, ...]:
+    known, now = ({_meaning(one) for one in side.statements} for side in (before, after))
+    gone = (one for one in before.statements if _meaning(one) not in now)
+    return (*gone, *(one for one in after.statements if _meaning(one) not in known))
 
 
 # --- in words ---------------------------------------------------------------------------------------------------------
@@ -447,7 +457,8 @@ def _importance(told: _Told) -> tuple[bool, bool]:
 def _edits(pair: _Pair, told: Iterable[_Told]) -> tuple[Edit, ...]:
     """The changed statements that make the differences, each beside what it was or became."""
     causes = {statement for one in told for statement in one.statements}
-    before, after = ([one for one in pair.statements(after=side) if one in _changed(pair)] for side in (False, True))
+    changed = set(pair.changed)
+    before, after = ([one for one in side.statements if one in changed] for side in (pair.before, pair.after))
     edits = []
     for old, new in _pairs(before, after):
         if causes & {old, new}:

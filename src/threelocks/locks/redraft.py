@@ -4,6 +4,7 @@ proposal, to be judged before anybody hears of it.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -25,7 +26,7 @@ _SERVICE = {Lock.BUCKET_POLICY: "s3:", Lock.KEY_POLICY: "kms:"}
 _OF_POLICIES = frozenset(
     {
         *("no-allow", "explicit-deny", "conditional", "boundary", "dangling-principal", "by-grant-only"),
-        *("wide-principal", "wide-action", "wide-resource", "wide-grant", "public-block"),
+        *("wide-principal", "wide-action", "wide-resource", "wide-grant", "public-block", "no-owner-root"),
     }
 )
 
@@ -44,6 +45,8 @@ def drafts(contract: Contract, neighbours: tuple[Contract, ...], draft: Draft, f
     if what == "wide-grant":
         ids = tuple(s.sid for s in finding.statements if s.document == "grants" and s.sid)
         yield Draft(draft.lock, draft.sheets, (*draft.revoked, *dict.fromkeys(ids)))
+    elif what == "no-owner-root" and finding.remedy and finding.remedy.statement:
+        yield _with(contract, draft, [json.loads(finding.remedy.statement)])
     elif what == "dangling-principal":
         yield from _revived(contract, draft)
         yield from _adding(contract, draft, finding.actions)

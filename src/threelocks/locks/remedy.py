@@ -121,7 +121,8 @@ def as_remedy(contract: Contract, draft: Draft, proof: str) -> Remedy:
     commands = [command for sheet in changed for command in _commands(contract, sheet)]
     region = Arn.parse(contract.key).region
     commands += [
-        f"aws kms revoke-grant --region {region} --key-id {contract.key} --grant-id {grant}" for grant in draft.revoked
+        f"aws kms revoke-grant --region {region} --key-id {contract.key} --grant-id {shlex.quote(grant)}"
+        for grant in draft.revoked
     ]
     if len(steps) == 1:
         return Remedy(account, steps[0].sentence, steps[0].statement, tuple(commands), proof=proof)
