@@ -108,8 +108,11 @@ def _narrow_findings(about: About, case: Case, layered: Layered, documents: tupl
     beyond = layered.reduced(lambda allow: None if any(is_inside(allow, one) for one in agreed.statements) else allow)
     given_up: list[Finding] = []
     found: list[Excess] = []
-    elsewhere = beyond.reduced(partial(_unspelled, _spelled(documents, _BUCKET_OF), _spelled(documents, _KEY_OF)))
-    for reduced, asked in ((beyond, _own(case, documents)), (elsewhere, _others(case, documents))):
+    buckets, of_keys = _spelled(documents, _BUCKET_OF), _spelled(documents, _KEY_OF)
+    here = {case.contract.bucket.name, (case.contract.key_account, case.contract.key.rpartition("/")[2])}
+    ours = beyond.reduced(partial(_unspelled, buckets - here, of_keys - here))
+    elsewhere = beyond.reduced(partial(_unspelled, buckets, of_keys))
+    for reduced, asked in ((ours, _own(case, documents)), (elsewhere, _others(case, documents))):
         for code, what, universe in () if reduced.is_closed else asked:
             try:
                 for hit in escapes_of(case, universe, reduced, agreed.statements, keys):
