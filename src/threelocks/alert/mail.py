@@ -472,7 +472,12 @@ def again_lines(contract: Contract, account: str, recheck: str) -> list[str]:
 
 
 def _incident(contract: Contract, slot: Slot) -> list[str]:
-    lines = [line for incident in slot.incidents for line in wrapped(_history(contract, incident), INDENT)]
+    lines = [
+        line
+        for incident in slot.incidents
+        for text, hanging in ((_history(contract, incident), INDENT), *((said, _DEEP) for said in _hands(incident)))
+        for line in wrapped(text, hanging, hanging)
+    ]
     return ["INCIDENT", *(lines or [f"{INDENT}None is open."]), f"{INDENT}Message {plain(slot.id)}"]
 
 
@@ -484,6 +489,16 @@ def _history(contract: Contract, incident: Incident) -> str:
         return f"{name}, open since {at(incident.opened)}{changed}"
     lasted = lasting(incident.closed - incident.opened)
     return f"{name}, closed after {lasted}: from {at(incident.opened)} to {at(incident.closed)}{changed}"
+
+
+def _hands(incident: Incident) -> list[str]:
+    """Who broke it and who mended it, as far as that is known, once it is over."""
+    told = (("broken", incident.opened_by), ("mended", incident.closed_by)) if incident.closed else ()
+    return [
+        f"{word} by {plain(cause.event_name, 100)} of {plain(cause.actor) or 'a caller that the event does not name'}"
+        for word, cause in told
+        if cause and cause.event_name
+    ]
 
 
 def _times(number: int) -> str:
