@@ -12,6 +12,7 @@ from threelocks.locks.case import About, Case
 from threelocks.locks.remedy import actions_of
 from threelocks.locks.terms import required
 from threelocks.policy.authorize import Layer
+from threelocks.policy.condition import parse_date
 
 Mend = Callable[[str, Sequence[Failure]], Remedy]  # from a code and its failures
 
@@ -132,5 +133,7 @@ _CLOCKS = ("aws:currenttime", "aws:epochtime")
 def _until(failure: Failure) -> str:
     """`until 2027-01-01T00:00:00Z`, where a clock is all that the failure hangs on."""
     context = dict(failure.witness.context) if failure.witness else {}
-    moments = [context[clock][0] for clock in _CLOCKS if context.get(clock)]
-    return f"until {min(moments)}" if moments and context.keys() <= set(_CLOCKS) else ""
+    moments = [moment for clock in _CLOCKS for moment in map(parse_date, context.get(clock, ())) if moment]
+    if not moments or not context.keys() <= set(_CLOCKS):
+        return ""
+    return f"until {min(moments).isoformat().replace('+00:00', 'Z')}"

@@ -12,7 +12,6 @@ from threelocks.locks.ways import Way, ways
 from threelocks.policy.actions import carries
 from threelocks.policy.arn import Arn, partition_of
 from threelocks.policy.box import TRUE, Atom, Expr, Literal, TextLiteral
-from threelocks.policy.condition import OPERATORS, Family
 from threelocks.policy.document import Document, Statement
 from threelocks.policy.pattern import glob, literal, parse_pattern, prefix
 from threelocks.policy.request import CallerKind
@@ -53,7 +52,7 @@ class Required:
 def required(case: Case, documents: Iterable[Document], actions: Iterable[str]) -> list[Required]:
     """The required requests for those of `actions` that are agreed, with every key bound that the documents ask for."""
     read = tuple(documents)
-    wanted, asked = set(actions), Asked(keys_in_play(read), _counted_in_seconds(read))
+    wanted, asked = set(actions), keys_in_play(read)
     return [
         one
         for action in case.contract.actions
@@ -61,23 +60,6 @@ def required(case: Case, documents: Iterable[Document], actions: Iterable[str]) 
         for way in ways(case.contract)
         for one in _REQUIRED[action](case, asked, way)
     ]
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What the policies ask for. `seconds`: they compare aws:EpochTime as a number, which has no end to foresee."""
-
-    keys: frozenset[str]
-    seconds: bool
-
-
-def _counted_in_seconds(documents: Iterable[Document]) -> bool:
-    return any(
-        condition.key == _EPOCH and (operator := OPERATORS.get(condition.operator)) and operator.family is Family.NUMBER
-        for document in documents
-        for statement in document.statements
-        for condition in statement.conditions
-    )
 
 
 def keys_in_play(documents: Iterable[Document]) -> frozenset[str]:
@@ -187,14 +169,14 @@ def at_present(case: Case) -> dict[str, Binding]:
     now = case.observation.began
     return {
         "aws:currenttime": Const((now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),)),
-        _EPOCH: Const((str(int(now.timestamp())),)),
+        "aws:epochtime": Const((str(int(now.timestamp())),)),
     }
 
 
 def _assemble(
     case: Case,
     action: str,
-    asked: Asked,
+    asked: frozenset[str],
     way: Way,
     *,
     resource: View,
@@ -206,32 +188,29 @@ def _assemble(
     caller = reader(case)
     bound: dict[str, Binding] = {**_profile(case, resource_account), **caller.keys(), **own}
     bound |= way.bindings(action)
-    bound |= {key: Free() for key in asked.keys - bound.keys()}
+    bound |= {key: Free() for key in asked - bound.keys()}
     bound |= {key: ABSENT for key in bound if not carries(action, key)}
     space = Space(caller, (action,), resource, resource_account, {CALLER: CALLER_GROUP, **groups}, bound)
-    opened = {key: value for key, value in _from_now_on(case, asked).items() if key not in way.keys}
+    opened = {key: value for key, value in _from_now_on(case).items() if key not in way.keys}
     return Required(
         action, space, replace(space, keys={**bound, **opened}), (*_sessions(case.contract), *must), way.name
     )
 
 
-_EPOCH = "aws:epochtime"
-
-
-def _from_now_on(case: Case, asked: Asked) -> dict[str, Binding]:
+def _from_now_on(case: Case) -> dict[str, Binding]:
     """The keys of time, at any later moment."""
     now = case.observation.began.timestamp()
-    opened: dict[str, Binding] = {
+    return {
         "aws:currenttime": Free(required=True, floor=now),
+        "aws:epochtime": Free(required=True, floor=now),
         "aws:tokenissuetime": Free(required=True),
     }
-    return opened if asked.seconds else {**opened, _EPOCH: Free(required=True, floor=now)}
 
 
 # --- each agreed action -----------------------------------------------------------------------------------------------
 
 
-def _get_object(case: Case, asked: Asked, way: Way) -> list[Required]:
+def _get_object(case: Case, asked: frozenset[str], way: Way) -> list[Required]:
     """Every non-empty object key under each agreed prefix; the marker object `sales/` counts."""
     contract = case.contract
     return [
@@ -249,7 +228,7 @@ def _get_object(case: Case, asked: Asked, way: Way) -> list[Required]:
     ]
 
 
-def _list_bucket(case: Case, asked: Asked, way: Way) -> list[Required]:
+def _list_bucket(case: Case, asked: frozenset[str], way: Way) -> list[Required]:
     """Every listing below an agreed prefix; the listing without a prefix only where the whole bucket is shared."""
     contract = case.contract
     whole = "" in contract.prefixes
@@ -273,7 +252,7 @@ def _list_bucket(case: Case, asked: Asked, way: Way) -> list[Required]:
     ]
 
 
-def _decrypt(case: Case, asked: Asked, way: Way) -> list[Required]:
+def _decrypt(case: Case, asked: frozenset[str], way: Way) -> list[Required]:
     """As S3 issues it for the reader, with each form of encryption context that the bucket's objects may have.
 
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html
@@ -289,14 +268,14 @@ def _decrypt(case: Case, asked: Asked, way: Way) -> list[Required]:
     return [_decrypt_with(case, asked, way, form) for form in forms]
 
 
-def _decrypt_with(case: Case, asked: Asked, way: Way, form: View) -> Required:
+def _decrypt_with(case: Case, asked: frozenset[str], way: Way, form: View) -> Required:
     contract = case.contract
     own: dict[str, Binding] = {
         **_kms(case),
         "aws:viaawsservice": Const(("true",)),
         "kms:viaservice": _via_s3(contract.bucket.region),
         "kms:encryptionalgorithm": Const(("SYMMETRIC_DEFAULT",)),
-        **{key: ABSENT for key in asked.keys if key.startswith("kms:encryptioncontext:")},
+        **{key: ABSENT for key in asked if key.startswith("kms:encryptioncontext:")},
         "kms:encryptioncontext:aws:s3:arn": form,
         "kms:encryptioncontextkeys": Const(("aws:s3:arn",)),
     }
@@ -323,7 +302,7 @@ def _via_s3(region: str) -> Binding:
     return Const((f"s3.{region}.amazonaws.com",)) if partition_of(region) in ("aws", "aws-us-gov") else Free()
 
 
-def _describe_key(case: Case, asked: Asked, way: Way) -> list[Required]:
+def _describe_key(case: Case, asked: frozenset[str], way: Way) -> list[Required]:
     """Asked of KMS directly: no service stands between."""
     contract = case.contract
     return [

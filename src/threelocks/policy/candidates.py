@@ -30,6 +30,8 @@ def candidates(key: str, conditions: Iterable[Condition], binding: Free) -> Cand
     by_family: dict[Family, list[str]] = {}
     for condition in conditions:
         by_family.setdefault(OPERATORS[condition.operator].family, []).extend(condition.values)
+    if _counts_seconds(key, binding) and by_family.keys() <= {Family.DATE, Family.NUMBER}:
+        return Candidates(tuple(_seconds(by_family, binding)), complete=True)
     values: dict[str, None] = {}
     for family, wanted in by_family.items():
         values.update(dict.fromkeys(_OF_FAMILY[family](wanted, binding)))
@@ -64,6 +66,8 @@ _TYPES = {
 
 def examples(key: str, binding: Free) -> tuple[str, ...]:
     """Values of a key (in lower case) whose type is known: all of them for a boolean; empty where it holds any text."""
+    if _counts_seconds(key, binding):
+        return tuple(_seconds({}, binding))
     family = Family.DATE if binding.required else _TYPES.get(key)
     return () if family is None else tuple(_OF_FAMILY[family]([], binding))
 
@@ -109,6 +113,26 @@ def _dates(wanted: list[str], binding: Free) -> Iterable[str]:
     return (instant for instant in instants if instant is not None)
 
 
+def _counts_seconds(key: str, binding: Free) -> bool:
+    """Whether a key is a clock that counts seconds: aws:EpochTime."""
+    return binding.required and _TYPES.get(key) is Family.NUMBER
+
+
+def _seconds(by_family: dict[Family, list[str]], binding: Free) -> Iterable[str]:
+    """Whole seconds since 1970, which policies compare as numbers or as dates.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-epochtime
+    """
+    dates = [value.timestamp() for value in map(parse_date, by_family.get(Family.DATE, [])) if value is not None]
+    numbers = [value for value in map(parse_number, by_family.get(Family.NUMBER, [])) if value is not None]
+    whole = [math.floor(each) for each in dates]
+    whole += [math.floor(each) for each in numbers if abs(each) < _LAST_SECOND]
+    least = _SOME_DAY if binding.floor is None else binding.floor
+    points = sorted({math.ceil(least), *(each + beside for each in whole for beside in (-1, 0, 1, 2))})
+    return (str(point) for point in points if binding.floor is None or point >= binding.floor)
+
+
+_LAST_SECOND = 250_000_000_000  # in the year 9892
 _SOME_DAY = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
 
 

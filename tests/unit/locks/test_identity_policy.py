@@ -329,9 +329,23 @@ def test_an_expired_allow_is_shut() -> None:
     assert NOW.year == 2026
 
 
-def test_seconds_compared_as_a_number_are_understood_today() -> None:
-    valid = allow(list(USE), KEY, when={"NumericLessThan": {"aws:EpochTime": "1798761600"}})
-    assert findings(consumer(LIST, GET, valid)) == ()
+@pytest.mark.parametrize("spelled", ["1798761600", "1.7987616e9", "1798761599.5"])
+def test_an_expiry_counted_in_seconds_is_foreseen_like_any_other(spelled: str) -> None:
+    """https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-epochtime"""
+    valid = allow(list(USE), KEY, when={"NumericLessThan": {"aws:EpochTime": spelled}})
+    found = only(consumer(LIST, GET, valid))
+    assert (found.code, found.kind) == ("identity.conditional", Kind.RISK)
+    assert "until 2027-01-01T00:00:00Z" in found.detail
+    over = allow(list(USE), KEY, when={"NumericLessThan": {"aws:EpochTime": "1763942400"}})
+    assert only(consumer(LIST, GET, over)).code == "identity.no-allow"
+
+
+@pytest.mark.parametrize(
+    ("operator", "seconds"),
+    [("NumericGreaterThan", "1700000000"), ("NumericLessThan", "1e300"), ("NumericNotEquals", "never")],
+)
+def test_what_no_later_second_changes_is_no_risk(operator: str, seconds: str) -> None:
+    assert findings(consumer(LIST, GET, allow(list(USE), KEY, when={operator: {"aws:EpochTime": seconds}}))) == ()
 
 
 def test_the_holders_multi_region_keys_are_keys_as_well() -> None:

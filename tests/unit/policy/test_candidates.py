@@ -33,6 +33,15 @@ def test_numbers_have_one_value_below_at_between_and_above() -> None:
     assert kinds("k", conditions) == {(Y, Y, Y, N), (N, Y, Y, N), (N, N, Y, N), (N, N, N, N), (N, N, N, Y)}
 
 
+def test_a_clock_counted_in_seconds_and_as_a_date_has_a_second_in_every_stretch() -> None:
+    conditions = [condition("NumericLessThan", "100000.5"), condition("DateLessThanEquals", "1970-01-02T03:46:50Z")]
+    clock = Free(required=True, floor=50_000.0)
+    assert kinds("aws:epochtime", conditions, clock) == {(Y, Y), (N, Y), (N, N)}
+    tried = candidates("aws:epochtime", conditions, clock)
+    assert tried.complete
+    assert min(map(int, tried.values)) == 50_000
+
+
 def test_whole_numbers_are_preferred() -> None:
     tried = candidates("k", [condition("NumericEquals", "1", "10")], Free())
     assert tried.values == ("1", "10", "2", "0", "11")
