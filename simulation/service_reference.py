@@ -48,7 +48,7 @@ def _row(service: str, action: Mapping[str, Any], keys_of: Mapping[str, list[str
     """Global condition keys, which any request may carry, are left out."""
     resources = _acts_on(service, action)
     keys = {*action.get("ActionConditionKeys", []), *(key for name in resources for key in keys_of.get(name, []))}
-    own = {_as_pattern(key) for key in keys if key.lower().startswith(f"{service}:")}
+    own = {_as_pattern(key) for key in keys if _is_of(service, key)}
     return f"{service}:{action['Name']}", (resources, tuple(sorted(own)))
 
 
@@ -57,7 +57,19 @@ def _as_pattern(key: str) -> str:
     return re.sub(r"\$\{[^}]*\}|<[^>]*>|(?<=/)key$", "*", key).lower()
 
 
-def as_module(table: Mapping[str, Row], sources: Iterable[str], day: str) -> str:
+def condition_keys(service: str, reference: Any) -> frozenset[str]:
+    """Every condition key that a service has."""
+    try:
+        return frozenset(_as_pattern(one["Name"]) for one in reference["ConditionKeys"] if _is_of(service, one["Name"]))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UnreadableError(f"the reference of {service} is not in the documented form: {error!r}") from error
+
+
+def _is_of(service: str, key: str) -> bool:
+    return key.lower().startswith(f"{service}:")
+
+
+def as_module(table: Mapping[str, Row], keys: Iterable[str], sources: Iterable[str], day: str) -> str:
     """The text of the module, in a stable order; `ruff format` breaks its long lines."""
     lines = [
         '"""The actions of S3 on buckets and objects and of KMS on keys. Written by `make actions`; not edited."""',
@@ -70,8 +82,17 @@ def as_module(table: Mapping[str, Row], sources: Iterable[str], day: str) -> str
         "ACTIONS: dict[str, tuple[tuple[str, ...], tuple[str, ...] | None]] = {",
         *(f"    {json.dumps(name)}: {table[name]!r}," for name in sorted(table)),
         "}",
+        "",
+        "# Every condition key of these services. What is not among them is newer than this table.",
+        "CONDITION_KEYS: tuple[str, ...] = (",
+        *(f"    {json.dumps(key)}," for key in sorted({*keys, *_carried(table)})),
+        ")",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _carried(table: Mapping[str, Row]) -> Iterable[str]:
+    return (key for _, keys in table.values() for key in keys or ())
 
 
 def fetched(address: str) -> Any:
@@ -83,27 +104,30 @@ def fetched(address: str) -> Any:
         raise UnreadableError(f"{address} could not be read: {error}") from error
 
 
-def _all(addresses: Mapping[str, str]) -> dict[str, Row]:
-    """The actions of every service."""
+def _all(addresses: Mapping[str, str]) -> tuple[dict[str, Row], set[str]]:
+    """The actions and the condition keys of every service."""
     found: dict[str, Row] = {}
+    keys: set[str] = set()
     for service, address in addresses.items():
-        of_service = rows(service, fetched(address))
+        reference = fetched(address)
+        of_service = rows(service, reference)
         if not of_service:
             raise UnreadableError(f"no action of {service} is left")
         found |= of_service
-    return found
+        keys |= condition_keys(service, reference)
+    return found, keys
 
 
 def renew(table: Path = TABLE, published: str = PUBLISHED) -> int:
     """Write the table anew, and answer the exit status. It stays as it is when anything is missing."""
     addresses = {service: f"{published}/{service}/{service}.json" for service in SERVICES}
     try:
-        found = _all(addresses)
+        found, keys = _all(addresses)
     except UnreadableError as error:
         print(f"the table of actions is not renewed: {error}", file=sys.stderr)
         return 1
     day = datetime.now(UTC).date().isoformat()
-    table.write_text(as_module(found, addresses.values(), day), encoding="utf-8")
+    table.write_text(as_module(found, keys, addresses.values(), day), encoding="utf-8")
     print(f"{len(found)} actions written to {table.name}")
     return 0
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from threelocks.policy.action_table import ACTIONS
+from threelocks.policy.action_table import ACTIONS, CONDITION_KEYS
 from threelocks.policy.pattern import glob, parse_pattern
 
 # In order of preference: what tells most of a reader who may do it. All others follow by name.
@@ -46,10 +46,13 @@ _MATCHERS = {
     for action in _EXACT
     if (keys := ACTIONS[action][1]) is not None
 }
+_KNOWN = glob(tuple(parse_pattern(key, variables=False) for key in CONDITION_KEYS))
 
 
 def carries(action: str, key: str) -> bool:
-    """Whether a request for this action can carry this condition key (in lower case). Global keys: always."""
+    """Whether a request for this action can carry this condition key (in lower case). Global keys: always. One that the
+    table does not know may be newer than it, and is not ruled out either.
+    """
     service = action.partition(":")[0].lower()
     of = key.partition(":")[0]
     if of not in ("s3", "kms"):
@@ -57,4 +60,4 @@ def carries(action: str, key: str) -> bool:
     if of != service:
         return False
     matcher = _MATCHERS.get(action.lower())
-    return matcher is None or matcher.matches(key)
+    return matcher is None or matcher.matches(key) or not _KNOWN.matches(key)

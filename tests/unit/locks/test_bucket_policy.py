@@ -448,6 +448,31 @@ def test_a_variable_whose_value_is_open_is_said_to_be_the_reason_and_hides_nothi
     assert "bucket.wide-principal" in both
 
 
+@pytest.mark.parametrize(
+    ("operator", "key", "value"),
+    [
+        ("Bool", "aws:NewKey", "true"),
+        ("NumericLessThan", "aws:NewKey", "5"),
+        ("DateLessThan", "s3:NewKey", "2026-01-01"),
+        ("IpAddress", "aws:NewKey", "203.0.113.0/24"),
+        ("BinaryEquals", "aws:NewKey", "eA=="),
+        ("NumericEquals", "aws:SourceIp", "5"),
+        ("ArnEquals", "aws:PrincipalArn", f"arn:aws:iam::{STRANGER}:root"),
+    ],
+)
+def test_a_condition_key_that_nobody_knows_rules_no_stranger_out_under_any_operator(
+    operator: str, key: str, value: str
+) -> None:
+    """Whatever a key may hold, some value of it may satisfy the condition; the last lets in a root user alone."""
+    found = only(bucket(SHARE_BUCKET, allow("s3:GetObject", OBJECTS, to=STRANGER, when=when(operator, key, value))))
+    assert (found.code, found.principal) == ("bucket.wide-principal", f"account {STRANGER}")
+
+
+def test_a_deny_under_a_key_that_nobody_knows_is_a_risk() -> None:
+    against = deny("s3:GetObject", OBJECTS, to="*", when=when("NumericNotEquals", "aws:NewKey", "1"))
+    assert codes(bucket(SHARE_BUCKET, against)) == {"bucket.conditional"}
+
+
 PROVIDERS = ["cognito-identity.amazonaws.com", f"arn:aws:iam::{OWNER}:saml-provider/sso"]
 
 

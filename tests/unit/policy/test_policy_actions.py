@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from simulation.service_reference import UnreadableError, as_module, renew, rows
+from simulation.service_reference import UnreadableError, as_module, condition_keys, renew, rows
 from threelocks.policy import action_table
 from threelocks.policy.actions import BUCKET_ACTIONS, KEY_ACTIONS, OBJECT_ACTIONS, carries
 
@@ -32,7 +32,11 @@ S3: dict[str, Any] = {
         {"Name": "CreateJob", "ActionConditionKeys": ["s3:JobPriority"]},
         {"Name": "GetAccessPoint", "ActionConditionKeys": [], "Resources": [{"Name": "accesspoint"}]},
     ],
-    "ConditionKeys": [{"Name": "s3:authType", "Types": ["String"]}],
+    "ConditionKeys": [
+        {"Name": "s3:authType", "Types": ["String"]},
+        {"Name": "s3:x-amz-acl", "Types": ["String"]},
+        {"Name": "aws:TagKeys", "Types": ["ArrayOfString"]},
+    ],
     "Resources": [
         {"Name": "object", "ARNFormats": ["arn:${Partition}:s3:::${BucketName}/${ObjectName}"]},
         {"Name": "bucket", "ConditionKeys": ["s3:BucketTag/${TagKey}", "aws:ResourceTag/${TagKey}"]},
@@ -49,6 +53,7 @@ KMS = {
         },
     ],
     "Resources": [{"Name": "key"}],
+    "ConditionKeys": [{"Name": "kms:EncryptionContext:${EncryptionContextKey}", "Types": ["String"]}],
 }
 
 
@@ -72,8 +77,10 @@ def test_a_reference_in_another_form_is_refused(reference: Any) -> None:
 
 def test_the_table_is_the_same_text_in_whatever_order_the_reference_lists_its_actions() -> None:
     backwards = {**S3, "Actions": S3["Actions"][::-1]}
-    text = as_module(rows("s3", S3), ("https://x",), "2026-11-24")
-    assert text == as_module(rows("s3", backwards), ("https://x",), "2026-11-24")
+    keys = condition_keys("s3", S3)
+    assert keys == {"s3:authtype", "s3:x-amz-acl"}
+    text = as_module(rows("s3", S3), keys, ("https://x",), "2026-11-24")
+    assert text == as_module(rows("s3", backwards), keys, ("https://x",), "2026-11-24")
     assigned = [node for node in ast.parse(text).body if isinstance(node, ast.AnnAssign)]
     assert ast.literal_eval(assigned[0].value) == rows("s3", S3)  # type: ignore[arg-type]
 
@@ -113,6 +120,10 @@ def test_renewing_writes_what_is_published_with_its_addresses_and_the_day(
     written: dict[str, Any] = {}
     exec(compile(table.read_text(), table.name, "exec"), written)  # noqa: S102 - what was written just now
     assert written["ACTIONS"] == rows("s3", S3) | rows("kms", KMS)
+    assert written["CONDITION_KEYS"] == (
+        *("kms:encryptioncontext:*", "kms:viaservice", "s3:authtype", "s3:buckettag/*", "s3:existingobjecttag/*"),
+        *("s3:prefix", "s3:x-amz-acl"),
+    )
     assert written["SOURCES"] == (f"{address}/kms/kms.json", f"{address}/s3/s3.json")
     assert date.fromisoformat(written["READ"])
 
@@ -187,6 +198,9 @@ def test_the_actions_that_are_asked_about_are_those_of_a_bucket_its_objects_and_
         ("kms:DescribeKey", "kms:encryptioncontext:aws:s3:arn", False),
         ("s3:GetObject", "kms:viaservice", False),
         ("s3:GetObject", "aws:sourceip", True),
+        ("s3:GetObject", "s3:x-amz-acl", False),
+        ("s3:GetObject", "s3:newer-than-the-table", True),
+        ("kms:Decrypt", "kms:newer-than-the-table", True),
         ("s3:PutObject", "s3:prefix", True),  # exact only for what can be agreed; elsewhere none is ruled out
     ],
 )
