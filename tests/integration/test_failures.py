@@ -89,7 +89,8 @@ def test_the_statement_in_the_mail_mends_the_share_when_it_is_added_to_the_polic
     broken = after(world, put(broken_policy))
     (mail,) = [mail for mails in broken.mails.values() for mail in mails if "YOUR ACCOUNT MUST ACT" in mail.body]
     told_to_do = mail.body.partition("WHAT TO DO")[2]
-    statement, _ = json.JSONDecoder().raw_decode(told_to_do[told_to_do.index("{") :])
+    told, _ = json.JSONDecoder().raw_decode(told_to_do[told_to_do.index("{") :])
+    (statement,) = told.get("Statement", [told])  # a role is given a policy of its own
     mended = after(world, put(lambda policy, contract: with_also(broken_policy(policy, contract), statement)))
     assert {mail.attribute("standing") for mails in mended.mails.values() for mail in mails} == {"INTACT"}
     assert after(world, put(as_agreed)).is_silent
