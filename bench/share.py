@@ -9,6 +9,7 @@ from threelocks.policy.authorize import Policies
 from threelocks.policy.document import parse_document
 from threelocks.policy.request import Caller, CallerKind, Request
 
+_parsed = parse_document.__wrapped__  # what parses each time must not remember
 OWNER, CONSUMER = "111111111111", "222222222222"
 BUCKET = "arn:aws:s3:::datalake-curated-a"
 KEY = f"arn:aws:kms:eu-west-1:{OWNER}:key/abcd1234-5678-90ab-cdef-1234567890ab"
@@ -119,8 +120,8 @@ def texts(resource_policy: dict[str, Any]) -> tuple[str, str]:
 def parsed(identity: str, resource_policy: str) -> Policies:
     """The same, ready for `authorize`."""
     return Policies(
-        identity=(parse_document(identity, "identity policy"),),
-        resource=(parse_document(resource_policy, "resource policy"),),
+        identity=(_parsed(identity, "identity policy"),),
+        resource=(_parsed(resource_policy, "resource policy"),),
     )
 
 

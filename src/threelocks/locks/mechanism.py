@@ -33,7 +33,7 @@ IDENTITY_CENTER = Mechanism(
 GRANT = Mechanism("grant", cross_account=True, stable=False, least_privilege=True, auditable=False)
 ALL = (AWS_MANAGED, ACCOUNT, CONDITION, ROLE, IDENTITY_CENTER, GRANT)
 
-_STEPS = 100_000  # beyond the budget of the judgement; what is not decided by then is not named
+_STEPS = 10_000  # beyond the budget of the judgement; what is not decided by then is not named
 _BY_ROLE = frozenset({"aws:principalarn"})
 _POSITIVE = frozenset({"ArnEquals", "ArnLike", "StringEquals", "StringLike", "StringEqualsIgnoreCase"})
 

@@ -13,6 +13,7 @@ import json
 import re
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 
@@ -113,8 +114,11 @@ _STATEMENT_ELEMENTS = {
 _MAX_DEPTH = 40  # the grammar nests five deep; this only keeps hostile input from exhausting the stack
 
 
+@lru_cache(maxsize=32)
 def parse_document(text: str, label: str) -> Document:
-    """Read a policy document. Raises DocumentError."""
+    """Read a policy document; once, since the contracts on one bucket or key are judged one after the other. Raises
+    DocumentError.
+    """
     tree = _load(text)
     if not isinstance(tree, dict):
         raise DocumentError("", "the document is not a JSON object")
