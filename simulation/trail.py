@@ -304,13 +304,13 @@ def _listed(value: Any) -> Any:
     return {"tag": 1, "content": value[0]} if isinstance(value, list) and len(value) == 1 else value
 
 
-def _cloudtrail(call: Call) -> Entry:
+def _as_sent(call: Call) -> Entry:
     answer = {key: value for key, value in call.answer.items() if key not in {"ResponseMetadata", "Error"}}
     return Entry(
         event_name=call.operation,
         request=_camels(call.params),
         response=_camels(answer) or None,
-        host=f"cloudtrail.{call.region}.amazonaws.com",
+        host=f"{call.service}.{call.region}.amazonaws.com",
     )
 
 
@@ -322,7 +322,9 @@ _SERVICES: dict[str, tuple[str, str, Callable[[Call], Entry]]] = {
     "iam": ("iam.amazonaws.com", GLOBAL_REGION, _iam),
     "ec2": ("ec2.amazonaws.com", "", _ec2),
     "organizations": ("organizations.amazonaws.com", GLOBAL_REGION, _organization),
-    "cloudtrail": ("cloudtrail.amazonaws.com", "", _cloudtrail),
+    "cloudtrail": ("cloudtrail.amazonaws.com", "", _as_sent),
+    "events": ("events.amazonaws.com", "", _as_sent),
+    "sns": ("sns.amazonaws.com", "", _as_sent),
 }
 
 

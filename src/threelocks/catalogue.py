@@ -169,6 +169,8 @@ _ORGANIZATION_MEMBERS = _of(
     "organizations", "MoveAccount AcceptHandshake LeaveOrganization RemoveAccountFromOrganization"
 )
 _TRAILS = _of("cloudtrail", "CreateTrail UpdateTrail DeleteTrail StartLogging StopLogging PutEventSelectors")
+_OWN_RULES = _of("events", "PutRule EnableRule DisableRule DeleteRule PutTargets RemoveTargets")
+_OWN_TOPIC = _of("sns", "SetTopicAttributes Subscribe ConfirmSubscription Unsubscribe DeleteTopic")
 _NONE: frozenset[tuple[str, str]] = frozenset()  # a sweep, a report or its absence tells of it
 
 TOLD_BY: dict[str, frozenset[tuple[str, str]]] = {
@@ -228,10 +230,10 @@ TOLD_BY: dict[str, frozenset[tuple[str, str]]] = {
     "evidence.no-read-events": _TRAILS,
     "evidence.no-data-events": _TRAILS,
     "evidence.unread": _TRAILS,
-    "watchdog.rule-off": _NONE,
-    "watchdog.region-unwatched": _NONE,
-    "watchdog.relay-failing": _NONE,
-    "watchdog.nobody-subscribed": _NONE,
+    "watchdog.rule-off": _OWN_RULES,
+    "watchdog.region-unwatched": _OWN_RULES,
+    "watchdog.relay-failing": _OWN_RULES,
+    "watchdog.nobody-subscribed": _OWN_TOPIC,
     "watchdog.unread": _NONE,
     "watchdog.contract-edited": _NONE,
     "watchdog.partner-silent": _NONE,

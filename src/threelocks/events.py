@@ -28,7 +28,8 @@ from threelocks.tool import tool_of
 
 ACCOUNT = "account"
 ORGANIZATION = "organization"
-EVERY_CONTRACT = (":cloudtrail:",)
+EVERY_CONTRACT = (":cloudtrail:", ":events:", ":sns:")
+NOT_OURS = ("",)
 
 API_CALL = "AWS API Call via CloudTrail"
 SERVICE_EVENT = "AWS Service Event via CloudTrail"
@@ -117,6 +118,10 @@ _ROLE_NAME = re.compile(r"[\w+=,.@-]{1,64}", re.ASCII)
 _ENDPOINT = re.compile(r"\bvpce-[0-9a-f]{8,17}\b", re.ASCII)
 _TRAIL = re.compile(r"arn:[a-z-]+:cloudtrail:[a-z0-9-]+:[0-9]{12}:trail/[A-Za-z0-9._-]{3,128}")
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,256}")
+# CloudFormation names a resource for its stack and its logical id. What is taken for ours and is not costs a look.
+# https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-properties-name.html
+_OWN_RULE = re.compile(r".+-([A-Za-z]+(Changed|Deleted|Denied)Rule|ReportRule|SweepSchedule)-[A-Za-z0-9]+")
+_OWN_TOPIC = re.compile(r"(arn:[a-z-]+:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]+-AlertTopic-[A-Za-z0-9]+)(:[a-z0-9-]+)?")
 _POLICY = re.compile(r"arn:[a-z-]+:iam::([0-9]{12}|aws):policy/[\x21-\x7e]{1,640}")
 
 
@@ -190,6 +195,23 @@ def _trail(record: Record) -> tuple[str, ...]:
     return (named if _TRAIL.fullmatch(named) else f"{here}/{named if _NAME.fullmatch(named) else ''}",)
 
 
+def _rule(record: Record) -> tuple[str, ...]:
+    """One of the watchdog's own rules; calls name a rule by `name`, and its targets' rule by `rule`."""
+    named = next(_strings_called(record.part("requestParameters"), {"name", "rule"}), "").rpartition("/")[2]
+    if named and not _OWN_RULE.fullmatch(named):
+        return NOT_OURS
+    return (f"arn:{record.partition}:events:{record.region}:{record.account}:rule/{named}",)
+
+
+def _topic(record: Record) -> tuple[str, ...]:
+    """The topic of the alerts; a subscription's ARN begins with its topic's."""
+    parts = (record.part("requestParameters"), record.part("responseElements"))
+    named = [arn for part in parts for arn in _strings_called(part, {"topicarn", "subscriptionarn"})]
+    if not named:
+        return (f"arn:{record.partition}:sns:{record.region}:{record.account}:",)
+    return _unique(match[1] for match in map(_OWN_TOPIC.fullmatch, named) if match) or NOT_OURS
+
+
 def _strings_called(part: Mapping[str, Any], names: set[str]) -> Iterator[str]:
     """Texts under one of these names (lowercase), at the top or one level down, where some services wrap requests."""
     nested = (value for value in part.values() if isinstance(value, dict))
@@ -237,6 +259,12 @@ _FINDERS: dict[str, dict[Find, str]] = {
     },
     "ec2.amazonaws.com": {
         _endpoint: "CreateVpcEndpoint ModifyVpcEndpoint DeleteVpcEndpoints",
+    },
+    "events.amazonaws.com": {
+        _rule: "PutRule EnableRule DisableRule DeleteRule PutTargets RemoveTargets",
+    },
+    "sns.amazonaws.com": {
+        _topic: "SetTopicAttributes Subscribe ConfirmSubscription Unsubscribe DeleteTopic",
     },
     "cloudtrail.amazonaws.com": {
         _trail: "CreateTrail UpdateTrail DeleteTrail StartLogging StopLogging PutEventSelectors",
@@ -312,6 +340,8 @@ def _change(record: Record, at: datetime, event_id: str) -> Change | NoChange:
     if not find:
         return NoChange(f"`{record.text('eventName')}` of `{source}` moves no lock")
     resources = find(record)
+    if resources == NOT_OURS:
+        return NoChange(f"`{record.text('eventName')}` is about nothing of the watchdog's own")
     everything = not resources or any(service in one for one in resources for service in EVERY_CONTRACT)
     return Change(resources, _cause(record, at, event_id, resources), everything=everything)
 

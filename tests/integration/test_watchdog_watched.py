@@ -162,3 +162,28 @@ def test_a_change_in_between_keeps_what_the_sweep_found(world: World) -> None:
     turn(OWNER, HOME, "KeyChangedRule", "ENABLED")
     sweep(world)
     assert standing(world, OWNER) == ("INTACT", [])
+
+
+def test_a_rule_that_somebody_disables_is_told_at_once_with_who_did_it_and_its_end_too(world: World) -> None:
+    rule = world.accounts[OWNER].home.physical["KeyChangedRule"]
+    people = world.administrator(OWNER, "events")
+    world.cloud.clock.advance(3600)
+    people.disable_rule(Name=rule)
+    world.settle()
+    told = world.mails()
+    assert [[mail.subject.partition(":")[0] for mail in mails] for mails in told.values()] == [["AT RISK"], ["AT RISK"]]
+    assert "[watchdog.rule-off]" in told[OWNER][0].body
+    assert f"DisableRule by arn:aws:sts::{OWNER}:assumed-role/" in " ".join(told[OWNER][0].body.split())
+    world.cloud.clock.advance(3600)
+    people.enable_rule(Name=rule)
+    world.settle()
+    assert standing(world, OWNER) == ("INTACT", [])
+
+
+def test_rules_and_topics_of_others_start_no_check(world: World) -> None:
+    world.cloud.clock.advance(3600)
+    already = len(world.runtime.calls)
+    world.administrator(OWNER, "events").put_rule(Name="nightly", ScheduleExpression="rate(1 day)")
+    world.administrator(OWNER, "sns").create_topic(Name="orders")
+    world.settle()
+    assert "GetBucketPolicy" not in [call.operation for call in world.runtime.calls[already:]]

@@ -29,13 +29,15 @@ CHANGES = [path for path in FILES if path.stem != REPORT and path not in DENIED]
 ELSEWHERE = {
     "account-public-access-block-put": ("account",),
     "access-point-policy-put": ("account",),
+    "own-rule-disabled": ("arn:aws:events:us-east-1:222222222222:rule/threelocks-relay-RoleChangedRule-1HB0ZQ5P7XKQ2",),
+    "own-topic-unsubscribed": ("arn:aws:sns:eu-west-1:111111111111:threelocks-AlertTopic-3fVnC8mX2aQd",),
     "trail-stopped": ("arn:aws:cloudtrail:eu-west-1:222222222222:trail/evidence",),
     "trail-selectors-put": ("arn:aws:cloudtrail:eu-west-1:111111111111:trail/evidence",),
     "managed-policy-new-default-version": ("arn:aws:iam::222222222222:policy/bi-curated-read",),
     "managed-policy-default-version-set": ("arn:aws:iam::222222222222:policy/bi-curated-read",),
 }
 # Those of what keeps the watch.
-FOR_EVERY_CONTRACT = {"trail-stopped", "trail-selectors-put"}
+FOR_EVERY_CONTRACT = {"trail-stopped", "trail-selectors-put", "own-rule-disabled", "own-topic-unsubscribed"}
 
 
 def load(path: Path) -> dict[str, Any]:

@@ -16,8 +16,12 @@ from threelocks.report import DETAIL_TYPE, REQUEST_TYPE, SOURCE
 
 OWNER = "111111111111"
 GLOBAL_RULES = {"RoleChangedRule", "ManagedPolicyChangedRule", "OrganizationChangedRule"}
-UPKEEP_RULES = {"TrailChangedRule"}  # what keeps the watch, of which every relay has some
-RELAYED_ALWAYS = {"TrailChangedRule"}
+UPKEEP_RULES = {
+    "TrailChangedRule",
+    "RuleChangedRule",
+    "TopicChangedRule",
+}  # what keeps the watch, of which every relay has some
+RELAYED_ALWAYS = {"TrailChangedRule", "RuleChangedRule"}
 DENIED_RULES = {"ReadDeniedRule", "DecryptDeniedRule"}
 API_CALL, SERVICE_EVENT = "AWS API Call via CloudTrail", "AWS Service Event via CloudTrail"
 
@@ -222,7 +226,7 @@ def test_each_rule_has_an_event_file(home: Any, home_of_consumer: Any, event_fil
 
 def of_upkeep(event_files: dict[str, dict[str, Any]]) -> set[str]:
     """The files that every relay's rules for what keeps the watch match."""
-    return {name for name, event in event_files.items() if event["source"] == "aws.cloudtrail"}
+    return {name for name, event in event_files.items() if event["source"] in {"aws.cloudtrail", "aws.events"}}
 
 
 def test_the_relay_matches_the_event_files_of_iam_of_organizations_and_of_what_keeps_the_watch(

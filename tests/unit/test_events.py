@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ import pytest
 
 from threelocks import events
 from threelocks.events import BadEventError, Change, ForeignEventError, NoChange
+from threelocks.finding import Lock
+from threelocks.report import lock_of
 
 OWNER, CONSUMER, STRANGER = "111111111111", "222222222222", "333333333333"
 KEY_ID = "abcd1234-a123-456a-a12b-a123b4cd56ef"
@@ -335,3 +338,77 @@ def test_every_event_file_names_what_it_touched(path: Path) -> None:
     assert found.everything or found.resources
     assert found.cause.actor
     assert found.cause.event_id
+
+
+# --- what keeps the watch ---
+
+
+def upkeep(source: str, event_name: str, **parameters: Any) -> Change | NoChange:
+    detail = {"eventSource": source, "eventName": event_name, "awsRegion": "eu-west-1", "requestParameters": parameters}
+    event = {
+        "id": "e",
+        "detail-type": "AWS API Call via CloudTrail",
+        "source": "aws",
+        "account": "111111111111",
+        "time": "2026-11-23T12:00:00Z",
+        "region": "eu-west-1",
+        "detail": detail,
+    }
+    return events.read(events.envelope(json.dumps(event)), account="111111111111")
+
+
+OURS = {
+    "a rule of the home stack": ("events.amazonaws.com", "DisableRule", {"name": "threelocks-KeyChangedRule-1A2B3C"}),
+    "a relay's, in a stack set": (
+        "events.amazonaws.com",
+        "RemoveTargets",
+        {"rule": "StackSet-relay-1-RoleChangedRule-1A2B3C"},
+    ),
+    "one for refused reads": ("events.amazonaws.com", "DeleteRule", {"name": "x-DecryptDeniedRule-1A2B3C"}),
+    "the sweep's": ("events.amazonaws.com", "PutRule", {"name": "threelocks-SweepSchedule-1A2B3C"}),
+    "the topic": (
+        "sns.amazonaws.com",
+        "DeleteTopic",
+        {"topicArn": "arn:aws:sns:eu-west-1:111111111111:threelocks-AlertTopic-1A2b"},
+    ),
+    "a subscription of it": (
+        "sns.amazonaws.com",
+        "Unsubscribe",
+        {"subscriptionArn": "arn:aws:sns:eu-west-1:111111111111:threelocks-AlertTopic-1A2b:6b2d-8f1e"},
+    ),
+}
+THEIRS = {
+    "another rule": ("events.amazonaws.com", "DisableRule", {"name": "nightly-report"}),
+    "a rule that is called like one of ours": ("events.amazonaws.com", "PutRule", {"name": "KeyChangedRule"}),
+    "another topic": ("sns.amazonaws.com", "DeleteTopic", {"topicArn": "arn:aws:sns:eu-west-1:111111111111:orders"}),
+    "the alarms' topic": (
+        "sns.amazonaws.com",
+        "Subscribe",
+        {"topicArn": "arn:aws:sns:eu-west-1:111111111111:threelocks-AlarmTopic-1A2b"},
+    ),
+}
+
+
+@pytest.mark.parametrize(("source", "name", "parameters"), OURS.values(), ids=OURS)
+def test_a_change_of_the_watchdogs_own_parts_is_of_every_contract(source: str, name: str, parameters: Any) -> None:
+    change = upkeep(source, name, **parameters)
+    assert isinstance(change, Change)
+    assert change.everything
+    (resource,) = change.resources
+    assert lock_of(resource) is Lock.WATCHDOG
+    assert any(str(value).rpartition("/")[2].startswith(resource.rpartition("/")[2]) for value in parameters.values())
+
+
+@pytest.mark.parametrize(("source", "name", "parameters"), THEIRS.values(), ids=THEIRS)
+def test_rules_and_topics_of_others_are_no_change(source: str, name: str, parameters: Any) -> None:
+    assert isinstance(upkeep(source, name, **parameters), NoChange)
+
+
+@pytest.mark.parametrize("template", ["template.yaml", "relay.yaml"])
+def test_every_rule_and_the_alert_topic_of_the_templates_is_known_by_its_name(template: str) -> None:
+    text = (Path(__file__).parents[2] / template).read_text(encoding="utf-8")
+    rules = re.findall(r"^  (\w+):\n    Type: AWS::Events::Rule$", text, re.MULTILINE)
+    assert rules
+    for rule in rules:
+        assert isinstance(upkeep("events.amazonaws.com", "DeleteRule", name=f"stack-{rule}-1A2B3C4D5E6F"), Change), rule
+    assert template == "relay.yaml" or "  AlertTopic:\n    Type: AWS::SNS::Topic" in text

@@ -28,7 +28,8 @@ from threelocks.policy.arn import Arn
 S3, KMS, IAM, EC2 = "s3.amazonaws.com", "kms.amazonaws.com", "iam.amazonaws.com", "ec2.amazonaws.com"
 ORGANIZATIONS, CLOUDTRAIL = "organizations.amazonaws.com", "cloudtrail.amazonaws.com"
 # What keeps the watch: from which its own account needs events, at home and in each region with a relay.
-AT_HOME, EVERYWHERE = (CLOUDTRAIL,), (CLOUDTRAIL,)
+EVENTBRIDGE, SNS = "events.amazonaws.com", "sns.amazonaws.com"
+AT_HOME, EVERYWHERE = (CLOUDTRAIL, EVENTBRIDGE, SNS), (CLOUDTRAIL, EVENTBRIDGE)
 
 # Where IAM's calls are recorded. Of China and GovCloud to our best knowledge.
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/cloudtrail-integration.html
