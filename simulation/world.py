@@ -134,7 +134,7 @@ class World:
             cloudtrail, s3 = self._unrecorded(account, "cloudtrail"), self._unrecorded(account, "s3")
             objects = self.contract.bucket_arn if account == owner else ""
             share.create_trail(cloudtrail, s3, account, objects=objects)
-        share.create_key(self._unrecorded(owner, "kms"), self.contract)
+        share.create_key(self._unrecorded(self.contract.key_account, "kms"), self.contract)
         share.create_bucket(self._unrecorded(owner, "s3"), self._unrecorded(owner, "s3control"), self.contract)
         share.create_role(self._unrecorded(consumer, "iam"), self.contract)
 
