@@ -206,6 +206,18 @@ def codes(text: str) -> set[str]:
     return {span for span in spans(text) if _CODE.fullmatch(span)}
 
 
+_PLACEHOLDER = re.compile(r"^(?:[A-Z]+(?:-[A-Z]+)*|TODO.*)$|\\| *[A-Z]+-[A-Z]+ *\\|", re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_document_leaves_no_figure_to_be_filled_in(name: str) -> None:
+    assert _PLACEHOLDER.findall(prose(read(name))) == []
+
+
+def test_a_figure_that_is_left_out_would_be_seen() -> None:
+    assert len(_PLACEHOLDER.findall("| pairs | PAIRS-ROW |\n\nPAIRS\n\nPAIRS-TABLES\n\nNOTHING else\n")) == 3
+
+
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in _OF_FIELDS])
 def test_a_document_names_no_finding_that_is_not_there(name: str) -> None:
     assert codes(_NOT_YET.sub("", read(name))) <= set(CATALOGUE)
