@@ -49,22 +49,27 @@ def mechanisms(case: Case, key: KeyObservation) -> tuple[Mechanism, ...]:
     except DocumentError:
         return ()
     grants = grants_as_policy(key.grants.value if isinstance(key.grants, Found) else ())
-    return tuple(one for one in ALL[1:] if _opens(case, _only(one, case, documents, grants)))
+    there = {one for document in documents for s in _allows(document) for one in _of(case, s)}
+    if grants.statements:
+        there.add(GRANT)
+    return tuple(one for one in ALL if one in there and _opens(case, _only(one, case, documents, grants)))
 
 
 def _is_usable(metadata: object) -> bool:
     return isinstance(metadata, Found) and isinstance(metadata.value, KeyMetadata) and metadata.value.state == "Enabled"
 
 
-def _only(one: Mechanism, case: Case, documents: tuple[Document, ...], grants: Document) -> Layered | None:
-    """The key's policies with no other Allows than those of this mechanism; None when it has none."""
+def _allows(document: Document) -> Iterable[Statement]:
+    return (statement for statement in document.statements if statement.effect is Effect.ALLOW)
+
+
+def _only(one: Mechanism, case: Case, documents: tuple[Document, ...], grants: Document) -> Layered:
+    """The key's policies with no other Allows than those of this mechanism."""
     if one is GRANT:
         kept, granted = tuple(_keeping(document, lambda _: False) for document in documents), grants
     else:
-        kept = tuple(_keeping(document, lambda s: one in set(_of(case, s))) for document in documents)
+        kept = tuple(_keeping(document, lambda s: one in _of(case, s)) for document in documents)
         granted = replace(grants, statements=())
-    if not any(s.effect is Effect.ALLOW for document in (*kept, granted) for s in document.statements):
-        return None
     needed = (((Layer.RESOURCE_POLICY, kept), (Layer.GRANT, (granted,))),)
     return Layered(needed=needed, policies=Policies(resource=kept, grants=granted))
 
@@ -94,10 +99,8 @@ def _names_the_role(statement: Statement) -> bool:
     return any(c.key in _BY_ROLE and c.operator in _POSITIVE for c in statement.conditions)
 
 
-def _opens(case: Case, layered: Layered | None) -> bool:
+def _opens(case: Case, layered: Layered) -> bool:
     """Whether every required use of the key surely passes, in some environment at least."""
-    if layered is None:
-        return False
     asked = [action for action in ("kms:Decrypt", "kms:DescribeKey") if action in case.contract.actions][:1]
     own = replace(case, budget=Budget(steps=_STEPS))
     failed = [
