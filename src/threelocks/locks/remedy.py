@@ -88,14 +88,24 @@ def mend_identity(contract: Contract, code: str, failed: Sequence[Failure]) -> R
     if code == "identity.boundary":
         return _mend_boundary(contract, failed)
     if code == "identity.sessions-revoked":
-        return Remedy(
-            account,
-            f"Assume {role} again: only sessions that began before the time in the policy are refused. Remove "
-            "AWSRevokeOlderSessions from the role when the longest of them has ended.",
-            None,
-            (f"aws iam delete-role-policy --role-name {role} --policy-name AWSRevokeOlderSessions",),
-        )
+        return _let_sessions_end(contract, failed)
     return Remedy(account, loosen(f"the identity policies of {role}", failed), None, commands)
+
+
+_REVOKING = "AWSRevokeOlderSessions"  # the inline policy in which the console puts the Deny, and nothing else
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_revoke-sessions.html
+
+
+def _let_sessions_end(contract: Contract, failed: Sequence[Failure]) -> Remedy:
+    role = contract.role_name
+    documents = list(dict.fromkeys(statement.document for failure in failed for statement in failure.statements))
+    again = f"Assume {role} again: only sessions that began before the time in the policy are refused."
+    ended = "when the longest of them has ended."
+    if documents == [f"inline policy `{_REVOKING}`"]:
+        command = f"aws iam delete-role-policy --role-name {role} --policy-name {_REVOKING}"
+        return Remedy(contract.consumer.account, f"{again} Remove {_REVOKING} from the role {ended}", None, (command,))
+    sentence = f"{again} Remove statement {_named(failed)} of {', '.join(documents)} {ended}"
+    return Remedy(contract.consumer.account, sentence, None, identity_policy_commands(contract))
 
 
 def _mend_boundary(contract: Contract, failed: Sequence[Failure]) -> Remedy:
@@ -103,7 +113,9 @@ def _mend_boundary(contract: Contract, failed: Sequence[Failure]) -> Remedy:
     commands = (f"aws iam get-role --role-name {role} --query Role.PermissionsBoundary",)
     if any(failure.denied for failure in failed):
         return Remedy(account, loosen(f"the permissions boundary of {role}", failed), None, commands)
-    sentence = f"Let the permissions boundary of {role} allow {listed(actions)}, or give the role another boundary:"
+    sentence = (
+        f"Give {role} another permissions boundary, or let the one it has allow {listed(actions)}, with this statement:"
+    )
     return Remedy(account, sentence, identity_statement(contract, actions), commands)
 
 

@@ -83,6 +83,9 @@ SCENES: dict[str, Observation] = {
     "identity: conditional": consumer(*IDENTITY, deny("s3:*", OBJECTS, when=AT_NIGHT)),
     "identity: until a date": consumer(IDENTITY[0], IDENTITY[2], allow("s3:GetObject", OBJECTS, when=BEFORE_2027)),
     "identity: sessions revoked": consumer(*IDENTITY, REVOKED),
+    "identity: sessions revoked by the console": consumer(
+        inline=Found((policy("read-curated", *IDENTITY), policy("AWSRevokeOlderSessions", REVOKED)))
+    ),
     "identity: boundary does not allow": _bounded(allow("s3:ListBucket", BUCKET)),
     "identity: boundary refuses": _bounded(allow("*", "*"), deny("kms:Decrypt", "*")),
     "identity: role missing": consumer(role=Absent()),
