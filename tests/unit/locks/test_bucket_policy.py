@@ -116,6 +116,10 @@ FINE = {
     "assumed roles only": (unless("StringNotEquals", "aws:PrincipalType", "AssumedRole"), AGREED),
     "no direct service calls": (unless("Bool", "aws:PrincipalIsAWSService", "true"), AGREED),
     "the bucket's region": (unless("StringNotEquals", "aws:RequestedRegion", "eu-west-1"), AGREED),
+    "the bucket's account": (unless("StringNotEquals", "aws:ResourceAccount", OWNER), AGREED),
+    "the bucket's account, as S3 calls it": (unless("StringNotEquals", "s3:ResourceAccount", OWNER), AGREED),
+    "what a stranger may do to buckets of other accounts": (
+        allow("s3:*", BOTH, to=STRANGER, when=when("StringNotEquals", "aws:ResourceAccount", OWNER)), AGREED),
     "a Deny by NotAction": (deny(None, BOTH, to="*", NotAction=[*READ, "s3:GetBucketLocation"]), AGREED),
     "a Deny by NotResource": (deny("s3:*", None, to="*", NotResource=BOTH), AGREED),
     "a Deny on a stranger": (deny("s3:*", BOTH, to=STRANGER), AGREED),

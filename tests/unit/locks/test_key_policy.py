@@ -94,6 +94,12 @@ FINE: dict[str, tuple[tuple[dict[str, Any], ...], Contract]] = {
     "the context of agreed prefixes": (
         decrypt({"StringLike": {"kms:EncryptionContext:aws:s3:arn": f"{BUCKET}/sales/*"}}),
         contract(prefixes=["sales/"], premises={"bucket_keys": "off"})),
+    "by the algorithm of every symmetric key": (
+        decrypt({"StringEquals": {"kms:EncryptionAlgorithm": "SYMMETRIC_DEFAULT"}}), AGREED),
+    "no key of another account": ((ROOT, SHARE_KEY, deny(
+        "kms:*", "*", to="*", when={"StringNotEquals": {"aws:ResourceAccount": OWNER}})), AGREED),
+    "what a stranger may do to keys of other accounts": ((ROOT, SHARE_KEY, allow(
+        list(USE), "*", to=STRANGER, when={"StringNotEquals": {"aws:ResourceAccount": OWNER}})), AGREED),
     "some context must be there": (decrypt({"Null": {"kms:EncryptionContext:aws:s3:arn": "false"}}), AGREED),
     "only that context": (
         decrypt({"ForAllValues:StringEquals": {"kms:EncryptionContextKeys": ["aws:s3:arn"]}}), AGREED),
