@@ -6,7 +6,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -33,42 +32,39 @@ def demo(*arguments: str) -> subprocess.CompletedProcess[str]:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,  # it takes some ten seconds; this only ends one that hangs
         check=False,
     )
 
 
 @pytest.fixture(scope="module")
-def whole() -> tuple[subprocess.CompletedProcess[str], float]:
-    """The whole demo, and how long it took."""
-    began = time.monotonic()
-    return demo(), time.monotonic() - began
+def whole() -> subprocess.CompletedProcess[str]:
+    """The whole demo."""
+    return demo()
 
 
-Ran = tuple[subprocess.CompletedProcess[str], float]
+Ran = subprocess.CompletedProcess[str]
 
 
-def test_the_demo_ends_well_within_a_minute_and_complains_of_nothing(whole: Ran) -> None:
-    ran, seconds = whole
-    assert ran.returncode == 0, ran.stdout[-3000:] + ran.stderr
-    assert ran.stderr == ""
-    assert seconds < 60
+def test_the_demo_succeeds_and_complains_of_nothing(whole: Ran) -> None:
+    assert whole.returncode == 0, whole.stdout[-3000:] + whole.stderr
+    assert whole.stderr == ""
 
 
 @pytest.mark.parametrize("change", [change for change in CHANGES if change.lock], ids=lambda change: change.name)
 def test_the_table_has_each_change_with_what_was_told(whole: Ran, change: object) -> None:
     name, standing, lock = change.name, change.standing.value, change.lock.value  # type: ignore[attr-defined]
-    table = whole[0].stdout.partition("What happened")[2]
+    table = whole.stdout.partition("What happened")[2]
     assert re.search(rf"^{name} .* {standing} +{lock} +1 \+ 1 +1 \+ 1 +ok$", table, re.MULTILINE)
 
 
 def test_the_equivalent_rewrite_is_silence(whole: Ran) -> None:
-    table = whole[0].stdout.partition("What happened")[2]
+    table = whole.stdout.partition("What happened")[2]
     assert re.search(r"^rewrite .* as before +none +0 +0 +ok$", table, re.MULTILINE)
 
 
 def test_failure_a_is_detected_through_the_relay(whole: Ran) -> None:
-    rows = whole[0].stdout.partition("What happened")[2].splitlines()
+    rows = whole.stdout.partition("What happened")[2].splitlines()
     start = next(number for number, row in enumerate(rows) if row.startswith("identity-policy"))
     assert "RoleChangedRule (us-east-1)" in rows[start]
     assert "RoleChangedRule (eu-west-1)" in rows[start + 1]
@@ -76,7 +72,7 @@ def test_failure_a_is_detected_through_the_relay(whole: Ran) -> None:
 
 
 def test_every_mail_is_shown_as_it_was_sent_in_both_accounts(whole: Ran) -> None:
-    shown = whole[0].stdout
+    shown = whole.stdout
     broken = sum(change.lock is not None for change in CHANGES)
     assert shown.count("┌─ mail in A, data-platform") == 1 + 2 * broken
     assert shown.count("┌─ mail in B, bi-team") == 1 + 2 * broken
@@ -85,7 +81,7 @@ def test_every_mail_is_shown_as_it_was_sent_in_both_accounts(whole: Ran) -> None
 
 
 def test_a_pipe_gets_no_colour(whole: Ran) -> None:
-    assert "\x1b" not in whole[0].stdout
+    assert "\x1b" not in whole.stdout
 
 
 def test_quiet_shows_the_table_only() -> None:

@@ -93,10 +93,10 @@ def test_letters_are_folded_one_by_one_so_that_a_text_equals_itself() -> None:
     ],
 )
 def test_an_adversarial_pattern_stays_fast(pattern: str, text: str) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     matches(pattern, text)
     matches(pattern, text, colonwise=True)
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
 
 
 def test_a_set_of_patterns_matches_what_any_of_them_does_and_an_empty_set_nothing() -> None:
