@@ -14,12 +14,11 @@ from typing import Any
 from threelocks.contract import Contract
 from threelocks.events import ACCOUNT, BadEventError, Change, recorded
 from threelocks.finding import Cause, Finding, History, Lock
+from threelocks.locks.watchdog import IAM_REGIONS
 from threelocks.policy.arn import Arn
 
 AT_MOST = 10  # changes that are told
 POLICIES = 4  # managed policies that are asked about
-# Of its answers: IAM's calls are recorded in one region of each partition. See locks.watchdog, which watches there.
-_IAM_REGIONS = {"aws": "us-east-1", "aws-us-gov": "us-gov-west-1", "aws-cn": "cn-north-1"}
 
 RESOURCE, EVENT = "ResourceName", "EventName"
 
@@ -69,7 +68,7 @@ def _questions(contract: Contract, finding: Finding, depends: Sequence[str]) -> 
         for name in _KEY_EVENTS.get(finding.code, ("PutKeyPolicy",)):
             yield Question(Arn.parse(contract.key).region, EVENT, name)
     if finding.lock is Lock.IDENTITY_POLICY:
-        home = _IAM_REGIONS.get(Arn.parse(contract.role).partition, region)
+        home = IAM_REGIONS.get(Arn.parse(contract.role).partition, region)
         yield from (Question(home, RESOURCE, name) for name in (contract.role_name, *depends[:POLICIES]))
 
 

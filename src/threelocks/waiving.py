@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from difflib import get_close_matches
-from fnmatch import fnmatchcase
 
 from threelocks.catalogue import CATALOGUE
 from threelocks.contract import Contract, Waived
 from threelocks.finding import Finding, Kind, Suspension, Verdict, Waiver
+from threelocks.policy.pattern import plain_glob
 from threelocks.problems import Problem
 from threelocks.spelling import shown
 
@@ -55,9 +55,8 @@ def covers(waived: Waived, finding: Finding) -> bool:
 
 
 def _within(actions: tuple[str, ...], patterns: tuple[str, ...]) -> bool:
-    """IAM compares actions without case. A finding that names no action is about more than any list of them."""
-    low = [pattern.lower() for pattern in patterns]
-    return bool(actions) and all(any(fnmatchcase(action.lower(), pattern) for pattern in low) for action in actions)
+    """A finding that names no action is about more than any list of them."""
+    return bool(actions) and all(map(plain_glob(patterns, fold=True).matches, actions))
 
 
 def problems(contract: Contract, now: datetime) -> Iterator[Problem]:

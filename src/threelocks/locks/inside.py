@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from threelocks.policy.condition import OPERATORS
 from threelocks.policy.document import Condition, Statement
-from threelocks.policy.pattern import Glob, glob, parse_pattern
+from threelocks.policy.pattern import Glob, glob, parse_pattern, plain_glob
 
 
 def is_inside(allow: Statement, permit: Statement, on: Sequence[str] = ()) -> bool:
@@ -36,7 +36,7 @@ def _is_plain(statement: Statement) -> bool:
 
 
 def _actions(permit: Statement) -> Glob:
-    return glob(tuple(parse_pattern(text, variables=False) for text in permit.actions or ()), fold=True)
+    return plain_glob(permit.actions or (), fold=True)
 
 
 def _resources(permit: Statement) -> Glob:

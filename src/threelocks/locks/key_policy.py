@@ -22,7 +22,7 @@ from threelocks.policy.actions import KEY_ACTIONS
 from threelocks.policy.arn import Arn
 from threelocks.policy.authorize import Layer, Policies
 from threelocks.policy.document import Document, Effect, Statement
-from threelocks.policy.pattern import glob, parse_pattern
+from threelocks.policy.matcher import speaks_of_action
 from threelocks.policy.principal import Named, parse_name
 from threelocks.policy.space import RESOURCE, Binding, Const, Group, View
 
@@ -136,10 +136,9 @@ def _lets_administer(statement: Statement, account: str) -> bool:
     """Whether an Allow leaves the key's policy to the account's own IAM policies, if perhaps under conditions."""
     if statement.problems or statement.not_principal:
         return True  # told as not understood, or as wide
-    actions = glob(tuple(parse_pattern(text, variables=False) for text in statement.actions or ()), fold=True)
     names = (parse_name(entry) for entry in statement.principals or ())
     to_it = any(name.named is Named.ANYONE or (name.named, name.account) == (Named.ACCOUNT, account) for name in names)
-    return to_it and actions.matches(_ADMINISTERING) is not statement.not_action
+    return to_it and speaks_of_action(statement, _ADMINISTERING)
 
 
 # --- the key itself ---------------------------------------------------------------------------------------------------

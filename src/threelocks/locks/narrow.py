@@ -13,7 +13,7 @@ from threelocks.locks.words import listed, telling_first
 from threelocks.policy.actions import carries
 from threelocks.policy.box import Literal
 from threelocks.policy.document import Document, Statement
-from threelocks.policy.pattern import glob, parse_pattern
+from threelocks.policy.pattern import plain_glob
 from threelocks.policy.space import ABSENT, Binding, CallerSpace, Free, Group, Space, View
 from threelocks.policy.witness import UndecidedError
 
@@ -123,14 +123,11 @@ def not_searched(about: About, universe: Universe, error: UndecidedError) -> Fin
 
 # Actions of S3 on other things than a bucket that exists and its objects; on those they have no effect.
 # https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html
-_ELSEWHERE = glob(
-    tuple(
-        parse_pattern(text, variables=False)
-        for text in """
-        s3:*AccessPoint* s3:*AccessGrant* s3:*StorageLens* s3:*Job s3:*Jobs s3:*JobTagging s3:*JobPriority
-        s3:*JobStatus s3:*AccountPublicAccessBlock s3:ListAllMyBuckets s3:CreateBucket s3:GetDataAccess
-        """.split()
-    ),
+_ELSEWHERE = plain_glob(
+    """
+    s3:*AccessPoint* s3:*AccessGrant* s3:*StorageLens* s3:*Job s3:*Jobs s3:*JobTagging s3:*JobPriority
+    s3:*JobStatus s3:*AccountPublicAccessBlock s3:ListAllMyBuckets s3:CreateBucket s3:GetDataAccess
+    """.split(),
     fold=True,
 )
 

@@ -16,7 +16,7 @@ from threelocks.locks.callers import SERVICES
 from threelocks.locks.draft import Draft, Form, Sheet, new_inline
 from threelocks.policy.arn import Arn
 from threelocks.policy.document import PrincipalEntry, PrincipalType
-from threelocks.policy.pattern import glob, parse_pattern
+from threelocks.policy.pattern import plain_glob
 from threelocks.policy.principal import Named, parse_name
 
 MOST_READERS = 8  # statements that may take the place of one that lets everybody in
@@ -345,7 +345,7 @@ class _Agreed:
 
 def _matched(patterns: list[str], actions: Iterable[str], service: str = "") -> list[str]:
     """Those of the actions that a statement's patterns name."""
-    matcher = glob(tuple(parse_pattern(text, variables=False) for text in patterns), fold=True)
+    matcher = plain_glob(patterns, fold=True)
     return [action for action in actions if action.startswith(service) and matcher.matches(action)]
 
 

@@ -13,7 +13,7 @@ from threelocks.finding import Finding, Kind, Remedy
 from threelocks.locks.case import About, Case, parse
 from threelocks.observation import NamedPolicy, Role
 from threelocks.policy.document import Document, DocumentError, Effect, Statement, parse_document
-from threelocks.policy.pattern import glob, parse_pattern
+from threelocks.policy.matcher import speaks_of_action
 from threelocks.policy.principal import Named, parse_name
 from threelocks.policy.request import CallerKind
 
@@ -42,8 +42,7 @@ def _assumes(statement: Statement) -> bool:
     """Whether it speaks of assuming the role, rather than of tags on the session only."""
     if statement.not_action or statement.problems:
         return True
-    patterns = glob(tuple(parse_pattern(text, variables=False) for text in statement.actions or ()), fold=True)
-    return any(patterns.matches(action) for action in _ASSUMING)
+    return any(speaks_of_action(statement, action) for action in _ASSUMING)
 
 
 def _names_in(statement: Statement) -> Iterable[str]:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from threelocks.policy.action_table import ACTIONS, CONDITION_KEYS
-from threelocks.policy.pattern import glob, parse_pattern
+from threelocks.policy.pattern import plain_glob
 
 # In order of preference: what tells most of a reader who may do it. All others follow by name.
 _FIRST = """
@@ -41,12 +41,8 @@ KEY_ACTIONS = tuple(name for name in _on("key") if name in _ACROSS_ACCOUNTS)
 # Exact for the actions that a contract can agree on. For the others a key of their service may be carried: that can
 # only find a request too many, never one too few.
 _EXACT = ("s3:GetObject", "s3:ListBucket", "s3:ListBucketVersions", "kms:Decrypt", "kms:DescribeKey")
-_MATCHERS = {
-    action.lower(): glob(tuple(parse_pattern(key, variables=False) for key in keys))
-    for action in _EXACT
-    if (keys := ACTIONS[action][1]) is not None
-}
-_KNOWN = glob(tuple(parse_pattern(key, variables=False) for key in CONDITION_KEYS))
+_MATCHERS = {action.lower(): plain_glob(keys) for action in _EXACT if (keys := ACTIONS[action][1]) is not None}
+_KNOWN = plain_glob(CONDITION_KEYS)
 
 
 def carries(action: str, key: str) -> bool:

@@ -14,7 +14,7 @@ from threelocks.policy import condition as conditions
 from threelocks.policy.authorize import WITH_PRINCIPAL, Layer
 from threelocks.policy.condition import OPERATORS, Family, Lookup, Operator, is_multivalued
 from threelocks.policy.document import Condition, Effect, Statement
-from threelocks.policy.pattern import Glob, Variable, Wild, glob, literal, parse_pattern
+from threelocks.policy.pattern import Glob, Variable, Wild, glob, literal, parse_pattern, plain_glob
 from threelocks.policy.principal import BOUNDED, Name, Named, chain, parse_name, services_in
 from threelocks.policy.request import CallerKind
 from threelocks.policy.space import CALLER, Binding, CallerSpace, Const, Free, Part, Parts, Point, Space, View
@@ -289,7 +289,7 @@ def _action_literal(statement: Statement, space: Space) -> Iterable[Literal]:
 @lru_cache(maxsize=4096)
 def _among(actions: tuple[str, ...], patterns: tuple[str, ...], negated: bool) -> frozenset[str]:  # noqa: FBT001
     """The actions that a statement speaks of: asked again for every class of callers, and always the same."""
-    matcher = glob(tuple(parse_pattern(text, variables=False) for text in patterns), fold=True)
+    matcher = plain_glob(patterns, fold=True)
     return frozenset(action for action in actions if matcher.matches(action) != negated)
 
 
@@ -322,7 +322,7 @@ def _resource_literal(statement: Statement, reading: Reading) -> Iterable[Litera
 @lru_cache(maxsize=4096)
 def _plain_resource(resources: tuple[str, ...], view: View) -> Expr:
     """Resources without variables: asked again for every class of callers, and always the same."""
-    return text_matches(view, glob(tuple(parse_pattern(text, variables=False) for text in resources)))
+    return text_matches(view, plain_glob(resources))
 
 
 def _has_variables(texts: Iterable[str], statement: Statement) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from threelocks.policy.condition import is_multivalued, ready
 from threelocks.policy.document import Document, Effect, Statement
-from threelocks.policy.pattern import Variable, glob, parse_pattern
+from threelocks.policy.pattern import Variable, glob, parse_pattern, plain_glob
 from threelocks.policy.principal import parse_name, ready_for_callers
 from threelocks.policy.request import Request
 from threelocks.policy.truth import Truth
@@ -97,8 +97,7 @@ class Matcher:
 
 def speaks_of_action(statement: Statement, action: str) -> bool:
     """Whether the action is one that the statement speaks of. Without Action or NotAction there is none."""
-    patterns = tuple([parse_pattern(text, variables=False) for text in statement.actions or ()])
-    return glob(patterns, fold=True).matches(action) != statement.not_action
+    return plain_glob(statement.actions or (), fold=True).matches(action) != statement.not_action
 
 
 def matcher_of(statement: Statement) -> Matcher:

@@ -352,6 +352,11 @@ def glob(patterns: tuple[Pattern, ...], *, colonwise: bool = False, fold: bool =
     return _glob(patterns, colonwise, fold)
 
 
+def plain_glob(texts: Iterable[str], *, fold: bool = False) -> Glob:
+    """The automaton of texts that have no policy variables: `${` is literal text in them."""
+    return glob(tuple([parse_pattern(text, variables=False) for text in texts]), fold=fold)
+
+
 @lru_cache(maxsize=8192)
 def _glob(patterns: tuple[Pattern, ...], colonwise: bool, fold: bool) -> Glob:  # noqa: FBT001 - one form of call, one entry
     return Glob(patterns, colonwise=colonwise, fold=fold)
