@@ -167,14 +167,10 @@ def merge(contract: Contract, state: State) -> Share:
     verdicts = [*([state.own] if state.own else []), *(item.report.verdict for item in believed(contract, state))]
     # Its own clock may be ahead of ours: what the holder saw at its end has ended.
     dated = [(verdict, max(verdict.as_of, state.at or verdict.as_of)) for verdict in verdicts]
-    states = {
-        lock.lock: lock
-        for verdict, at in dated
-        for lock in verdict.counted(at).locks
-        if holding.get(lock.lock) == verdict.account
-    }
+    seen = [(verdict.account, lock) for verdict, at in dated for lock in verdict.counted(at).locks]
+    states = {lock.lock: lock for account, lock in seen if holding.get(lock.lock) == account}
     # Whose ceilings: several parties may see some.
-    above = [lock for verdict, at in dated for lock in verdict.counted(at).locks if lock.lock is Lock.CEILING]
+    above = [lock for _, lock in seen if lock.lock is Lock.CEILING]
     held = [
         (finding, finding.counts(at))
         for verdict, at in dated
@@ -257,10 +253,14 @@ def worth_telling(told: Share | None, now: Share) -> bool:
 
 def changed(before: Share | None, after: Share) -> tuple[Finding, ...]:
     """The findings that make the difference, gravest first: those that are new, or those that are gone."""
-    past = before.findings if before else ()
-    new = [finding for finding in after.findings if finding.identity not in identities(past)]
-    gone = [finding for finding in past if finding.identity not in identities(after.findings)]
-    return gravest(new or gone)
+    return _moved(before.findings if before else (), after.findings)
+
+
+def _moved(past: Sequence[Finding], now: Sequence[Finding]) -> tuple[Finding, ...]:
+    """The findings that have come, or else those that are gone, gravest first."""
+    known, present = identities(past), identities(now)
+    new = [finding for finding in now if finding.identity not in known]
+    return gravest(new or [finding for finding in past if finding.identity not in present])
 
 
 def waits_until(state: State, after: Share, moment: Moment) -> datetime | None:
@@ -313,8 +313,7 @@ def _overtaken(contract: Contract, state: State, cause: Cause, moment: Moment, *
     slot = state.slot
     if slot is None or MAIL not in slot.done or moment.now < slot.claimed_until:
         return state
-    emptied = replace(state, told=slot.after, told_at=slot.claimed_until, told_incidents=slot.incidents, slot=None)
-    filled = fill(contract, emptied, cause, moment, reminds=reminds)
+    filled = fill(contract, _emptied(state, slot, slot.claimed_until), cause, moment, reminds=reminds)
     return filled if filled.slot else state
 
 
@@ -399,15 +398,19 @@ def told(contract: Contract, state: State, moment: Moment) -> State:
     slot = state.slot
     if slot is None:
         return state
-    emptied = replace(
+    return fill(contract, _emptied(state, slot, moment.now), state.own_cause or slot.cause, moment)
+
+
+def _emptied(state: State, slot: Slot, told_at: datetime) -> State:
+    """The state once people have read what is in the slot, which need not be told again."""
+    return replace(
         state,
         told=slot.after,
-        told_at=moment.now,
+        told_at=told_at,
         told_incidents=slot.incidents,
         slot=None,
         changes=tuple(one for one in state.changes if one not in slot.changes),
     )
-    return fill(contract, emptied, emptied.own_cause or slot.cause, moment)
 
 
 # --- What is recorded ---
@@ -477,10 +480,8 @@ def _of_late(past: tuple[Change, ...], new: tuple[Change, ...], moment: Moment) 
 
 
 def _news(before: Verdict | None, own: Verdict) -> tuple[Finding, ...]:
-    """The findings of our own that have come, or else those that are gone, gravest first."""
-    past = before.findings if before else ()
-    new = [finding for finding in own.findings if finding.identity not in identities(past)]
-    return gravest(new or [finding for finding in past if finding.identity not in identities(own.findings)])
+    """What makes the difference between two verdicts of our own."""
+    return _moved(before.findings if before else (), own.findings)
 
 
 def _listened(contract: Contract, state: State, moment: Moment) -> State:

@@ -22,9 +22,10 @@ from simulation.examples import (
 )
 from simulation.memory import INSTANT, START, change, resource_scoped, verdict_of
 from threelocks import incident
-from threelocks.finding import Cause, Finding, Headline, Kind, Lock, Share
+from threelocks.finding import Cause, Change, Finding, Headline, Kind, Lock, Share
 from threelocks.incident import Moment, State
 from threelocks.report import Report, make
+from threelocks.state import MAIL
 
 SWEEP = Cause(kind="sweep", at=START)
 _numbers = count(1)
@@ -158,6 +159,19 @@ def test_a_break_and_its_repair_while_the_slot_waits_are_two_mails() -> None:
     assert after.told.headline is Headline.BROKEN
     assert after.slot is not None
     assert after.slot.after.headline is Headline.INTACT
+
+
+def test_what_a_change_did_is_told_once_even_when_another_way_than_the_mail_still_fails() -> None:
+    lost = Change(Lock.BUCKET_POLICY, START, undecided=("too intricate",))
+    verdict = verdict_of(CONTRACT, OWNER, (NO_ALLOW,), as_of=START + timedelta(minutes=1))
+    broken = incident.record(CONTRACT, watching(), verdict, change(), moment(1), changes=(lost,))
+    assert broken.slot
+    assert broken.slot.changes == (lost,)
+    mailed = replace(broken, slot=replace(broken.slot, done=(MAIL,), claimed_until=START + timedelta(minutes=2)))
+    next_mail = checked(mailed, NO_ALLOW, EXPLICIT_DENY, minutes=3).slot
+    assert next_mail
+    assert next_mail.id != broken.slot.id
+    assert next_mail.changes == ()
 
 
 def test_a_claim_lasts_as_long_as_the_moment_says() -> None:
