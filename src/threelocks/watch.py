@@ -473,6 +473,21 @@ class _Recorded(NamedTuple):
     depends: tuple[str, ...] | None  # to hand to Store.depend; None: nothing new
 
 
+class _Known(NamedTuple):
+    """What a check goes by, beside what it observes: read once, so that all that is made of it agrees."""
+
+    contract: Contract
+    before: State
+    neighbours: tuple[Contract, ...]
+    facts: Mapping[str, str]
+
+    @property
+    def past(self) -> tuple[Finding, ...]:
+        """The findings of the last check under the same terms."""
+        own = self.before.own
+        return own.findings if own and own.digest == self.contract.digest else ()
+
+
 @dataclass(frozen=True, slots=True)
 class Watch:
     """One account's whole watchdog."""
@@ -538,9 +553,10 @@ class Watch:
                 return incident.merge(contract, before)
             is_thorough = cause.kind in ALWAYS_REPORT or looks_after(before, cause, self.desk.times)
             observer = self.thorough if self.thorough and is_thorough else self.observer
-            verdict, observation, judged = self._look(contract, before, cause, observer, last_try=last_try)
-            documents = self._changed(contract, before, verdict, observation)
-            verdict = self._offering(contract, before, cause, verdict, observation, judged, is_same=not documents)
+            known = _Known(contract, before, self._neighbours(contract), _facts(contract, before, cause))
+            verdict, observation, judged = self._look(known, observer, last_try=last_try)
+            documents = self._changed(known, verdict, observation)
+            verdict = self._offering(known, verdict, observation, judged, is_same=not documents)
             changes = tuple(one.change for one in documents if one.change)
             after = self._after(contract, before, verdict, cause, changes)
             pinned = pins.pinned(contract, before, cause, verdict, observation)
@@ -591,23 +607,19 @@ class Watch:
         others = [change for changes in found[1:] for change in changes]
         return lookup.told(cause, found[0], others, lookup.outcome(records for _, records in answers))
 
-    def _look(
-        self, contract: Contract, before: State, cause: Cause, observer: Observer, *, last_try: bool
-    ) -> tuple[Verdict, Observation, Verdict]:
+    def _look(self, given: _Known, observer: Observer, *, last_try: bool) -> tuple[Verdict, Observation, Verdict]:
         """The verdict on live policies, a new finding only when two observations in a row show it; with the last of
         the observations, and all that was judged of it."""
-        same_terms = before.own is not None and before.own.digest == contract.digest
-        known = incident.identities(before.own.findings if before.own and same_terms else ())
-        neighbours = self._neighbours(contract)
-        reported = _facts(contract, before, cause)
+        contract = given.contract
+        known = incident.identities(given.past)
 
         def look() -> tuple[Verdict, Observation, Verdict]:
-            observation = self._observe(contract, before, observer)
+            observation = self._observe(contract, given.before, observer)
             transient = tuple(source for source in unreadable(observation) if source.transient)
             if transient and not last_try:
                 raise TransientError(contract.name, transient)
-            verdict = self.judge(contract, neighbours, observation, reported)
-            return incident.told_here(contract, neighbours, verdict), observation, verdict
+            verdict = self.judge(contract, given.neighbours, observation, given.facts)
+            return incident.told_here(contract, given.neighbours, verdict), observation, verdict
 
         verdict, observation, judged = look()
         looks = [verdict]
@@ -617,47 +629,34 @@ class Watch:
         return incident.confirmed(looks, known), observation, judged
 
     def _offering(
-        self,
-        contract: Contract,
-        before: State,
-        cause: Cause,
-        verdict: Verdict,
-        observation: Observation,
-        judged: Verdict,
-        *,
-        is_same: bool,
+        self, given: _Known, verdict: Verdict, observation: Observation, judged: Verdict, *, is_same: bool
     ) -> Verdict:
         """The verdict with remedies that are proven: those of the last check while the policies are the same, since
         each costs some judgements."""
-        past = before.own.findings if before.own and before.own.digest == contract.digest else ()
-        known = {one.identity: one.remedy for one in past if one.remedy and one.remedy.proof}
-        if is_same and incident.identities(verdict.findings) <= incident.identities(past):
+        known = {one.identity: one.remedy for one in given.past if one.remedy and one.remedy.proof}
+        if is_same and incident.identities(verdict.findings) <= incident.identities(given.past):
             return offering(verdict, known)
-        facts = _facts(contract, before, cause)
         try:
-            return offering(verdict, self.prove(contract, self._neighbours(contract), observation, facts, judged))
+            return offering(verdict, self.prove(given.contract, given.neighbours, observation, given.facts, judged))
         except Exception:  # noqa: BLE001 - a remedy less keeps nobody from being told
             return verdict
 
-    def _changed(
-        self, contract: Contract, before: State, verdict: Verdict, observation: Observation
-    ) -> tuple[Kept, ...]:
+    def _changed(self, given: _Known, verdict: Verdict, observation: Observation) -> tuple[Kept, ...]:
         """The documents of our locks that are to be kept in place of others, each with what its change did; at first
         sight there is nothing to compare with."""
         return tuple(
-            replace(now, change=self._compared(contract, before, verdict, now))
-            for now in changed(kept(contract, observation), before.kept)
+            replace(now, change=self._compared(given, verdict, now))
+            for now in changed(kept(given.contract, observation), given.before.kept)
         )
 
-    def _compared(self, contract: Contract, before: State, verdict: Verdict, now: Kept) -> Change | None:
-        known = dict(before.kept).get(now.lock)
+    def _compared(self, given: _Known, verdict: Verdict, now: Kept) -> Change | None:
+        contract, known = given.contract, dict(given.before.kept).get(now.lock)
         was = self.desk.store.kept(contract.name, now.lock) if known else None
         if was is None or was.digest != known or was.resource != now.resource:
             return None
-        facts = {**incident.facts(contract, before), **dict(verdict.facts)}
-        neighbours, account, at = self._neighbours(contract), self.desk.account, verdict.as_of
+        facts, account, at = {**given.facts, **dict(verdict.facts)}, self.desk.account, verdict.as_of
         try:
-            return self.compare(contract, neighbours, facts, was, now, account=account, at=at)
+            return self.compare(contract, given.neighbours, facts, was, now, account=account, at=at)
         except Exception as error:  # noqa: BLE001 - a comparison that fails keeps nobody from being told
             return Change(
                 now.lock, at, undecided=(f"the comparison failed ({type(error).__name__}): please report this",)

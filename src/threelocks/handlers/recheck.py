@@ -23,7 +23,7 @@ from pydantic import AwareDatetime, TypeAdapter, ValidationError
 
 from threelocks import incident
 from threelocks.alert.changed import in_words
-from threelocks.contract import ContractName, Frozen
+from threelocks.contract import Contract, ContractName, Frozen
 from threelocks.finding import Cause, Share
 from threelocks.handlers.app import App, TimeLeft, no_limit, process_app
 from threelocks.handlers.shared import Shift
@@ -132,7 +132,7 @@ def _answer(app: App, shift: Shift, share: Share, since: datetime | None) -> dic
     contract = shift.store.contract(share.contract)
     if state and contract:
         answer["incidents"] = [_told(one, app.now()) for one in incident.incidents(contract, state)]
-    changes = _changes(app, share)
+    changes = _changes(app, contract, share) if contract else []
     if changes:
         answer["changes"] = changes
     diagnoses = _lately(app, shift, share.contract)
@@ -150,12 +150,13 @@ def _told(one: Incident, now: datetime) -> dict[str, Any]:
     return {**json.loads(encode(one)), "seconds": seconds}
 
 
-def _changes(app: App, share: Share) -> list[dict[str, Any]]:
+def _changes(app: App, contract: Contract, share: Share) -> list[dict[str, Any]]:
     """What the last change of the policies of each of our own locks did, in one sentence and in full."""
-    contract, store = app.desk.store.contract(share.contract), app.desk.store
-    kept = [store.kept(share.contract, state.lock) for state in share.locks if state.account == app.desk.account]
+    kept = [
+        app.desk.store.kept(share.contract, state.lock) for state in share.locks if state.account == app.desk.account
+    ]
     changes = [one.change for one in kept if one and one.change]
-    return [{"says": in_words(contract, one), **json.loads(encode(one))} for one in changes] if contract else []
+    return [{"says": in_words(contract, one), **json.loads(encode(one))} for one in changes]
 
 
 def _text(event: Any) -> str:
