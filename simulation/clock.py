@@ -4,19 +4,26 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+START = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
+"""When simulated time begins, whatever the day: what a sweep or a merge window meets must not depend on the hour."""
+
 _TICK = timedelta(milliseconds=1)
 
 
 class Clock:
     """Stands still until it is advanced, but for one millisecond at each reading, so that no two readings are equal."""
 
-    def __init__(self, start: datetime | None = None) -> None:
-        self._now = start or datetime.now(UTC).replace(microsecond=0)
+    def __init__(self, start: datetime = START) -> None:
+        self._now = start
 
     def now(self) -> datetime:
         """The simulated time, in UTC."""
         self._now += _TICK
         return self._now
+
+    def naive(self) -> datetime:
+        """The simulated time in UTC, without saying so."""
+        return self.now().replace(tzinfo=None)
 
     def seconds(self) -> float:
         """The simulated time in seconds since the epoch."""

@@ -11,7 +11,9 @@ from typing import Any
 from unittest.mock import patch
 
 import boto3
+import moto.kms.models
 import moto.sqs.models
+import moto.sts.models
 from botocore.config import Config
 from botocore.httpsession import URLLib3Session
 from moto import mock_aws
@@ -98,6 +100,9 @@ def simulated_aws(clock: Clock | None = None) -> Iterator[Cloud]:
         # Queues tell the time by these: delays and visibility timeouts follow the simulated clock.
         stack.enter_context(patch.object(moto.sqs.models, "unix_time_millis", clock.millis))
         stack.enter_context(patch.object(moto.sqs.models, "unix_time", clock.seconds))
+        # By this, so many days pass until a key is deleted, and a role's credentials expire.
+        for models in (moto.kms.models, moto.sts.models):
+            stack.enter_context(patch.object(models, "utcnow", clock.naive))
         stack.enter_context(patch.object(URLLib3Session, "send", _nothing_leaves))
         bus = EventBridge(clock)
         stack.enter_context(bus.in_place_of_motos(_caller))

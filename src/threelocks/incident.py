@@ -35,7 +35,7 @@ from threelocks.report import (
     trimmed,
 )
 from threelocks.settle import SETTLED, behind, carried, heard_of, next_look, settled, timer, touches
-from threelocks.state import MAIL, FindingId, Moment, Received, Reminder, Silence, Slot, Standing, State, Times
+from threelocks.state import FindingId, Moment, Received, Reminder, Silence, Slot, Standing, State, Times
 from threelocks.waiving import marked
 
 __all__ = ["FindingId", "Moment", "Received", "Silence", "Slot", "Standing", "State", "Times", "touches"]
@@ -279,9 +279,10 @@ def due(contract: Contract, state: State, moment: Moment) -> datetime | None:
     """When a new message must arrive that asks for a check, because something settles then or waits to be told; None
     when there is nothing, or when one on its way is in time."""
     looks = list(next_look(state, moment.times))
-    after = merge(contract, state)
-    if state.slot is None and worth_telling(state.told, after):
-        looks.append(waits_until(state, after, moment) or moment.now)
+    after, known = merge(contract, state), _mailed(state)
+    if known.slot is None and worth_telling(known.told, after):
+        free = state.slot.claimed_until if state.slot else moment.now
+        looks.append(max(waits_until(known, after, moment) or moment.now, free))
     return timer(state, min(looks, default=None), moment.now)
 
 
@@ -310,10 +311,10 @@ def fill(contract: Contract, state: State, cause: Cause, moment: Moment, *, remi
 def _overtaken(contract: Contract, state: State, cause: Cause, moment: Moment, *, reminds: bool) -> State:
     """The state with its slot filled anew, when people have read what is in it, another way still fails, and there is
     something else to tell. So no failing chat holds back a mail; the next card tells all that stands by then."""
-    slot = state.slot
-    if slot is None or MAIL not in slot.done or moment.now < slot.claimed_until:
+    known = _mailed(state)
+    if known.slot or (state.slot and moment.now < state.slot.claimed_until):
         return state
-    filled = fill(contract, _emptied(state, slot, slot.claimed_until), cause, moment, reminds=reminds)
+    filled = fill(contract, known, cause, moment, reminds=reminds)
     return filled if filled.slot else state
 
 
@@ -358,6 +359,7 @@ def refreshed(contract: Contract, state: State, moment: Moment) -> Slot | None:
         reminder=Reminder.NONE,
         changes=_changes_behind(state, now),
         done=(),
+        mailed_at=None,
     )
 
 
@@ -398,7 +400,14 @@ def told(contract: Contract, state: State, moment: Moment) -> State:
     slot = state.slot
     if slot is None:
         return state
-    return fill(contract, _emptied(state, slot, moment.now), state.own_cause or slot.cause, moment)
+    emptied = _emptied(state, slot, slot.mailed_at or moment.now)
+    return fill(contract, emptied, state.own_cause or slot.cause, moment)
+
+
+def _mailed(state: State) -> State:
+    """The state in which what people have read counts as told, whatever other way still fails."""
+    slot = state.slot
+    return _emptied(state, slot, slot.mailed_at) if slot and slot.mailed_at else state
 
 
 def _emptied(state: State, slot: Slot, told_at: datetime) -> State:

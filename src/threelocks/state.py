@@ -79,6 +79,7 @@ class Slot:
     reminder: Reminder = Reminder.NONE
     changes: tuple[Change, ...] = ()  # what the changes of our own policies behind it did, oldest first
     done: tuple[str, ...] = ()  # the ways by which it was sent already: MAIL and others
+    mailed_at: datetime | None = None  # since when people have it, though another way may still fail
 
 
 @dataclass(frozen=True, slots=True)

@@ -436,8 +436,10 @@ class _Written:
 def _released(now: datetime, done: tuple[str, ...]) -> Callable[[Contract, State], State]:
     def release(_: Contract, state: State) -> State:
         assert state.slot is not None  # the caller saw that it is ours
-        failures = state.slot.failures + (MAIL not in done)
-        return replace(state, slot=replace(state.slot, claimed_until=now, failures=failures, done=done))
+        slot = replace(state.slot, claimed_until=now, done=done)
+        if MAIL in done:
+            return replace(state, slot=replace(slot, mailed_at=slot.mailed_at or now))
+        return replace(state, slot=replace(slot, failures=slot.failures + 1))
 
     return release
 

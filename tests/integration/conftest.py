@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 
 import pytest
 
-from simulation.clock import Clock
 from simulation.scenario import begin
 from simulation.world import World, simulated_world
 
@@ -15,7 +13,7 @@ from simulation.world import World, simulated_world
 @pytest.fixture(scope="module")
 def world() -> Iterator[World]:
     """The share intact, and told so."""
-    with simulated_world(clock=Clock(datetime(2026, 11, 23, 9, 0, tzinfo=UTC))) as up:
+    with simulated_world() as up:
         beginning = begin(up)
         assert beginning.problems() == ()
         yield up

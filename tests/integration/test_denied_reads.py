@@ -7,7 +7,6 @@ the deployed ones.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -23,7 +22,6 @@ from simulation.changes import (
     without_the_role_on_the_bucket,
     without_the_role_on_the_key,
 )
-from simulation.clock import Clock
 from simulation.denials import NO_IDENTITY, decrypt_denied, s3_denied
 from simulation.scenario import Aftermath, after, begin
 from simulation.world import Templates, World, simulated_world
@@ -36,7 +34,7 @@ AN_HOUR = 3700
 def world() -> Iterator[World]:
     """Both accounts with the diagnosis turned on, the share intact, and told so."""
     templates = Templates(parameters={"DiagnoseDenials": "true"})
-    with simulated_world(clock=Clock(datetime(2026, 11, 23, 9, 0, tzinfo=UTC)), templates=templates) as up:
+    with simulated_world(templates=templates) as up:
         assert begin(up).problems() == ()
         yield up
 

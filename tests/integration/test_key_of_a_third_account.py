@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,6 @@ import yaml
 
 from simulation.changes import as_agreed, put_bucket_policy, put_key_policy, without_the_role_on_the_bucket
 from simulation.changes import without_the_role_on_the_key as without_the_role
-from simulation.clock import Clock
 from simulation.scenario import Aftermath, after, begin
 from simulation.world import CONTRACT, World, simulated_world
 
@@ -26,7 +24,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     terms["key_holder"] = {"account": HOLDER, "name": "key-vault", "home_region": "eu-west-1"}
     file: Path = tmp_path_factory.mktemp("contract") / "bi-curated-read.yaml"
     file.write_text(yaml.safe_dump(terms), encoding="utf-8")
-    with simulated_world(clock=Clock(datetime(2026, 11, 23, 9, 0, tzinfo=UTC)), contract_file=file) as up:
+    with simulated_world(contract_file=file) as up:
         beginning = begin(up)
         assert beginning.problems() == ()
         yield up

@@ -28,7 +28,7 @@ from threelocks.alert import card, compose, event, short_card, short_event, shor
 from threelocks.alert.card import card_of_many
 from threelocks.finding import Cause, Finding, Remedy, StatementRef, Step, Witness
 from threelocks.ports import RefusedMailError
-from threelocks.state import Slot
+from threelocks.state import Slot, Times
 from threelocks.watch import Desk, Filled, UndeliveredError
 
 NAME = CONTRACT.name
@@ -67,9 +67,9 @@ class Office:
         return self.mails, [each["id"] for each in self.cards], [each["message"] for each in self.events]
 
 
-def office() -> Office:
+def office(times: Times = INSTANT) -> Office:
     clock = Clock()
-    account = memory_account(OWNER, CONTRACT, clock, times=INSTANT)
+    account = memory_account(OWNER, CONTRACT, clock, times=times)
     chat, bus = MemoryMailer(Failures()), MemoryBus(Failures())
     desk = replace(account.watch.desk, chat=chat, bus=bus)
     made = Office(replace(account, watch=replace(account.watch, desk=desk)), chat, bus, clock)
@@ -128,6 +128,28 @@ def test_a_chat_that_is_gone_for_good_holds_back_no_mail_and_is_told_the_rest_wh
     assert state.slot is None
     assert state.told
     assert state.told.findings == (WIDE_ROOT,)
+
+
+def test_a_chat_that_keeps_failing_does_not_put_off_the_mail_of_the_recovery() -> None:
+    """Each failed card is no mail: the merge window runs from the mail that people got, and its end is waited for."""
+    made = office(Times())
+    fail(made.chat.failures, "send", 1000)
+    with pytest.raises(UndeliveredError):
+        made.finds(NO_ALLOW)
+    assert len(made.mails) == 1
+    made.account.timer.take()
+    made.clock.time += timedelta(minutes=3)
+    mended = made.clock.time
+    made.account.scene.findings = ()
+    with pytest.raises(UndeliveredError):
+        made.account.watch.check(NAME, change(at=mended))
+    while len(made.mails) == 1:
+        (at, name, cause), *_ = made.account.timer.take()
+        made.clock.time = max(made.clock.time, at)
+        with pytest.raises(UndeliveredError):
+            made.account.watch.check(name, cause)
+    assert made.account.mails[-1].attributes["kind"] == "recovery"
+    assert made.clock.time - mended < Times().settle + Times().merge
 
 
 def test_a_chat_that_fails_makes_no_mail_short() -> None:
@@ -199,13 +221,14 @@ def test_a_group_whose_card_fails_is_told_by_a_card_each() -> None:
             st.sets(st.sampled_from(("send", "sent", "card", "carded", "announce", "announced"))),
         ),
         max_size=12,
-    )
+    ),
+    st.sampled_from((0, 5, 30)),
 )
 def test_whatever_fails_when_all_is_well_every_way_has_told_what_stands(
-    story: list[tuple[set[Finding], set[str]]],
+    story: list[tuple[set[Finding], set[str]]], merge: int
 ) -> None:
     """A way that dies before or after it sent; in the end each has told the last standing, and ids agree on it."""
-    made = office()
+    made = office(replace(INSTANT, merge=timedelta(minutes=merge)))
     for findings, calls in story:
         for call in calls:
             kind = {"card": "send", "carded": "sent"}.get(call, call)
@@ -218,6 +241,7 @@ def test_whatever_fails_when_all_is_well_every_way_has_told_what_stands(
     for failures in (made.chat.failures, made.bus.failures, made.account.mailer.failures):
         failures.by_name.clear()
     made.finds(*made.account.scene.findings)
+    made.account.let_settle(made.clock)
     mails, cards, events = made.ids()
     state = made.account.stored(NAME)
     assert state.slot is None
