@@ -359,7 +359,6 @@ def refreshed(contract: Contract, state: State, moment: Moment) -> Slot | None:
         reminder=Reminder.NONE,
         changes=_changes_behind(state, now),
         done=(),
-        mailed_at=None,
     )
 
 

@@ -78,8 +78,12 @@ class Slot:
     failures: int = 0  # how often it could not be sent
     reminder: Reminder = Reminder.NONE
     changes: tuple[Change, ...] = ()  # what the changes of our own policies behind it did, oldest first
-    done: tuple[str, ...] = ()  # the ways by which it was sent already: MAIL and others
-    mailed_at: datetime | None = None  # since when people have it, though another way may still fail
+    done: tuple[tuple[str, datetime], ...] = ()  # the ways by which it was sent already, MAIL and others, and when
+
+    @property
+    def mailed_at(self) -> datetime | None:
+        """Since when people have it, though another way may still fail."""
+        return dict(self.done).get(MAIL)
 
 
 @dataclass(frozen=True, slots=True)

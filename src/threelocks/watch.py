@@ -157,7 +157,9 @@ class Desk:
                 if taken is not None:
                     contract, held = taken
                     mail = self._mail(contract, held)
-                    alike.setdefault((likeness(held, mail), held.done), []).append((contract, held, mail))
+                    alike.setdefault((likeness(held, mail), frozenset(dict(held.done))), []).append(
+                        (contract, held, mail)
+                    )
         for rows in alike.values():
             for start in range(0, len(rows), AT_ONCE):
                 self._tell(rows[start : start + AT_ONCE], failures)
@@ -168,7 +170,7 @@ class Desk:
 
     def _tell(self, rows: Sequence[Told], failures: dict[str, Exception]) -> None:
         """INVARIANT: every slot of the rows is ours; each is emptied only when a mail that has its id was sent."""
-        done = self._send_together(rows) if len(rows) > 1 else ()
+        done = tuple((way, self.now()) for way in self._send_together(rows)) if len(rows) > 1 else ()
         for contract, slot, _ in rows:
             name = contract.name
             with _noting(failures, [name]):
@@ -336,7 +338,7 @@ class Desk:
         One way's failure is not another's: it raises what failed when all were tried, and leaves the slot free for the
         next try, which has the same id and those ways only.
         """
-        done, failures = list(slot.done), list[Exception]()
+        done, failures = dict(slot.done), list[Exception]()
         for way, send in self._ways(contract, slot):
             if way in done:
                 continue
@@ -345,10 +347,10 @@ class Desk:
             except Exception as failure:  # noqa: BLE001 - raised below
                 failures.append(failure)
             else:
-                done.append(way)
+                done[way] = self.now()
         if not failures:
             return self._change_slot(contract.name, slot, self._told)
-        self._change_slot(contract.name, slot, _released(self.now(), tuple(done)))
+        self._change_slot(contract.name, slot, _released(self.now(), done))
         raise failures[0] if len(failures) == 1 else ExceptionGroup("cannot tell", failures)
 
     def _ways(self, contract: Contract, slot: Slot) -> Iterator[tuple[str, Callable[[], None]]]:
@@ -433,13 +435,12 @@ class _Written:
         return state.slot if any(_is_ours(state.slot, slot) for slot in self._slots) else None
 
 
-def _released(now: datetime, done: tuple[str, ...]) -> Callable[[Contract, State], State]:
+def _released(now: datetime, done: Mapping[str, datetime]) -> Callable[[Contract, State], State]:
     def release(_: Contract, state: State) -> State:
         assert state.slot is not None  # the caller saw that it is ours
-        slot = replace(state.slot, claimed_until=now, done=done)
-        if MAIL in done:
-            return replace(state, slot=replace(slot, mailed_at=slot.mailed_at or now))
-        return replace(state, slot=replace(slot, failures=slot.failures + 1))
+        failures = state.slot.failures + (MAIL not in done)
+        slot = replace(state.slot, claimed_until=now, failures=failures, done=tuple(done.items()))
+        return replace(state, slot=slot)
 
     return release
 

@@ -167,7 +167,12 @@ def test_what_a_change_did_is_told_once_even_when_another_way_than_the_mail_stil
     broken = incident.record(CONTRACT, watching(), verdict, change(), moment(1), changes=(lost,))
     assert broken.slot
     assert broken.slot.changes == (lost,)
-    mailed = replace(broken, slot=replace(broken.slot, done=(MAIL,), claimed_until=START + timedelta(minutes=2)))
+    mailed = replace(
+        broken,
+        slot=replace(
+            broken.slot, done=((MAIL, START + timedelta(minutes=1)),), claimed_until=START + timedelta(minutes=2)
+        ),
+    )
     next_mail = checked(mailed, NO_ALLOW, EXPLICIT_DENY, minutes=3).slot
     assert next_mail
     assert next_mail.id != broken.slot.id
