@@ -17,6 +17,7 @@ microseconds of choice instead of a millisecond, and a failing seed is played ag
 from __future__ import annotations
 
 import argparse
+import json
 import random
 import sys
 import threading
@@ -218,6 +219,23 @@ class Message:
 
 
 @dataclass
+class Chat:
+    """The account's second way to tell people, whose topic may be gone for as long as it likes."""
+
+    account: Account
+    is_gone: bool = False
+    last: str = ""  # id of the last card
+
+    def send(self, subject: str, body: str, attributes: dict[str, str]) -> None:  # noqa: ARG002 - the port has it
+        self.account._call("chat", lambda: self._arrive(json.loads(body)["id"]))
+
+    def _arrive(self, message: str) -> None:
+        if self.is_gone:
+            raise OSError("no such topic")
+        self.last = message
+
+
+@dataclass
 class Account:
     """One account: what the world knows of it, and all its ports in one: store, mailer, observer, reporter, timer."""
 
@@ -234,9 +252,11 @@ class Account:
     last_seen: dict[FindingId, dict[str, int]] = field(default_factory=dict)  # the versions that showed it last
     newest_heard: Report | None = None
     ids: int = 0
+    chat: Chat = field(init=False)
     watch: Watch = field(init=False)
 
     def __post_init__(self) -> None:
+        self.chat = Chat(self)
         desk = Desk(
             self.number,
             self,
@@ -247,6 +267,7 @@ class Account:
             compose=compose,
             claim=timedelta(minutes=2),
             times=TIMES,
+            chat=self.chat,
         )
         self.watch = Watch(desk, self, self, self.judge)
 
@@ -880,6 +901,8 @@ class Storm:
         self.compare(sweeps=2)
         if self.dice.random() < 0.1:
             self.outage()
+        if self.dice.random() < 0.4:
+            self.without_chat()
         self.faults = faults
 
     def outage(self) -> None:
@@ -904,6 +927,23 @@ class Storm:
             self.time += TIMES.merge
             self.sweep_now()
             self.drain()
+        self.compare(sweeps=2)
+
+    def without_chat(self) -> None:
+        """One account's chat is gone while policies change: every mail goes out all the same, and none waits for a
+        sweep; back again, the chat hears what stands."""
+        account = self.dice.choice(list(self.accounts.values()))
+        account.chat.is_gone = True
+        self.happened["without chat"] += 1
+        for _ in range(self.dice.randint(1, 4)):
+            self.time += timedelta(minutes=self.dice.choice((0.5, 3, 10, 40)))
+            self.change(self.dice.choice(list(self.sources)))
+            self.drain()
+            self.compare(sweeps=2)
+        account.chat.is_gone = False
+        self.time += TIMES.merge
+        self.sweep_now()
+        self.drain()
         self.compare(sweeps=2)
 
     def drain(self) -> None:
@@ -940,7 +980,7 @@ class Storm:
             known = {one.identity for one in share.waived if one.scope is Scope.SHARE}
             shared.append((off, known, {one.account for one in share.suspended}))
             self._compare_exceptions(account, state.own, share, sweeps)
-            if state.slot or not account.mails:
+            if (state.slot and not account.chat.is_gone) or not account.mails:
                 raise BrokenError(f"{account.number} has news that wait, after {sweeps} sweeps")
             last = account.mails[-1]
             if not (_knows_it_suspended(account, last, share) if share.suspended else last.says == _says(share)):
@@ -948,6 +988,8 @@ class Storm:
                     f"{account.number} was last told {last.says}, and what stands is {_says(share)} "
                     f"after {sweeps} sweeps"
                 )
+            if not account.chat.is_gone and _says(TOLD[account.chat.last].after) != last.says:
+                raise BrokenError(f"{account.number} told its chat otherwise than by mail")
             grave = bool(_counted(state.own, self.time + account.skew) & GRAVE)
             if (state.incident is not None and state.incident.closed is None) is not grave:
                 raise BrokenError(f"{account.number} has an incident that does not fit")

@@ -42,6 +42,7 @@ def test_the_storm_has_everything_in_it() -> None:
         "two at once",
         "late",
         "outage",
+        "without chat",
     }
 
 

@@ -19,9 +19,9 @@ import pytest
 from simulation.storm import Account, BrokenError, Storm
 from threelocks import incident, report, settle, silence, waiving, watch
 from threelocks.finding import Finding, Kind, Verdict, Waiver
-from threelocks.state import State, Times
+from threelocks.state import MAIL, Slot, State, Times
 
-STORIES, STEPS = 20, 3_000  # a fault must show within so many
+STORIES, STEPS = 40, 3_000  # a fault must show within so many
 
 
 def put(target: Any, name: str, value: Any) -> AbstractContextManager[Any]:
@@ -205,6 +205,14 @@ def _refreshed_by_gravity_alone(contract: Any, state: State, moment: Any) -> Any
 incident_refreshed = incident.refreshed
 
 
+def _held_back_by_the_chat(_: Any, state: State, *__: Any, **___: Any) -> State:
+    return state
+
+
+def _mailed_again_with_each_try(slot: Slot) -> Any:
+    return slot.claimed_until if dict(slot.done).get(MAIL) else None
+
+
 FAULTS: dict[str, tuple[Callable[[], AbstractContextManager[Any]], str]] = {
     "a write without its condition on the version": (
         lambda: put(Account, "is_stale", _without_version),
@@ -287,6 +295,14 @@ FAULTS: dict[str, tuple[Callable[[], AbstractContextManager[Any]], str]] = {
     "a break that waited told after the suspension": (
         lambda: put(incident, "refreshed", _refreshed_by_gravity_alone),
         "of a share that is suspended",
+    ),
+    "a mail that waits for a chat that is gone": (
+        lambda: put(incident, "_overtaken", _held_back_by_the_chat),
+        "",
+    ),
+    "a merge window that begins anew with each card that fails": (
+        lambda: put(Slot, "mailed_at", property(_mailed_again_with_each_try)),
+        "",
     ),
 }
 
