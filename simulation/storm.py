@@ -2,9 +2,9 @@
 
 A world in memory. Policies change; reads are stale and torn; events are lost, doubled and late; checks of one contract
 run at once and are interleaved at every call to a port; functions die between any two calls; calls are throttled,
-denied, or succeed and are answered with an error; the partner is down; clocks differ; tables go back to a backup; the
-contract is applied again, with waivers and suspensions that end in the middle. Only the core is real: `watch`,
-`incident` and what they use.
+denied, or succeed and are answered with an error; the partner is down, or the chat is gone; clocks differ; tables go
+back to a backup; the contract is applied again, with waivers and suspensions that end in the middle. Only the core is
+real: `watch`, `incident` and what they use.
 
 `Storm(seed).run(steps)` plays it by one random number generator, so that a seed is a story. What must hold is checked
 at every write and every mail by what the *world* knows, never by asking the code under test; and at the end of each
