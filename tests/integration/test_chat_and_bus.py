@@ -113,5 +113,5 @@ def test_without_the_topic_mails_and_events_go_out_all_the_same(chatty: World, m
     seen = after(chatty, put_bucket_policy(as_agreed))
     sns_backends[OWNER][HOME].topics[arn] = topic
     assert {mail.attribute("kind") for mail in seen.mails[OWNER]} == {"recovery"}
-    after(chatty, lambda _: None)
+    after(chatty, lambda _: None)  # what the chat still waits for, and the bus told of all: not the next test's
     events(chatty, OWNER)

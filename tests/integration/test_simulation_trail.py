@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,20 +11,18 @@ import pytest
 from botocore.exceptions import ClientError
 
 from simulation.changes import CHANGES, key_id
-from simulation.clock import Clock
 from simulation.scenario import Deed
 from simulation.share import READS
 from simulation.world import ROOT, World, simulated_world
 from threelocks.contract import Contract
 
 EVENTS = ROOT / "events"
-START = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
 def people() -> Iterator[World]:
     """Two accounts whose functions are never run."""
-    with simulated_world(clock=Clock(START)) as up:
+    with simulated_world() as up:
         yield up
 
 

@@ -210,7 +210,7 @@ def _held_back_by_the_chat(_: Any, state: State, *__: Any, **___: Any) -> State:
 
 
 def _mailed_again_with_each_try(slot: Slot) -> Any:
-    return slot.claimed_until if dict(slot.done).get(MAIL) else None
+    return slot.claimed_until if MAIL in dict(slot.done) else None
 
 
 FAULTS: dict[str, tuple[Callable[[], AbstractContextManager[Any]], str]] = {
@@ -298,11 +298,11 @@ FAULTS: dict[str, tuple[Callable[[], AbstractContextManager[Any]], str]] = {
     ),
     "a mail that waits for a chat that is gone": (
         lambda: put(incident, "_overtaken", _held_back_by_the_chat),
-        "",
+        "without end",
     ),
     "a merge window that begins anew with each card that fails": (
         lambda: put(Slot, "mailed_at", property(_mailed_again_with_each_try)),
-        "",
+        "without end",
     ),
 }
 
