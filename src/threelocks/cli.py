@@ -256,7 +256,7 @@ def _have_checked(
     from threelocks.aws.publish import SqsTimer  # noqa: PLC0415 - see above
     from threelocks.aws.session import Clients  # noqa: PLC0415 - see above
 
-    cause = Cause(kind="apply", at=datetime.now(UTC), account=account, region=region)
+    cause = Cause(kind="apply", at=arguments.now(), account=account, region=region)
     try:
         queue = None if arguments.table else _outputs(session, region, arguments.stack).get("ChangeQueueUrl")
         if queue:
@@ -380,7 +380,7 @@ def _advice(error: Exception) -> str:
 
 def check(arguments: argparse.Namespace, *, judge: Judge) -> int:
     contract = load(arguments.contract)
-    verdicts, now = _judge(contract, arguments.snapshot, judge), arguments.now()
+    verdicts, now = _judge(contract, arguments.snapshot, judge, arguments.now), arguments.now()
     kinds = frozenset(kind for verdict in verdicts for kind in verdict.counted(now).kinds)
     if arguments.json:
         print(json.dumps(_as_json(contract, verdicts, kinds), indent=2, ensure_ascii=False))
@@ -390,12 +390,12 @@ def check(arguments: argparse.Namespace, *, judge: Judge) -> int:
     return _status(kinds)
 
 
-def _judge(contract: Contract, path: Path, judge: Judge) -> tuple[Verdict, ...]:
+def _judge(contract: Contract, path: Path, judge: Judge, now: Callable[[], datetime]) -> tuple[Verdict, ...]:
     """Each party's verdict on its own locks, knowing the facts that the others state, as their reports would."""
     from threelocks.aws import snapshot  # noqa: PLC0415 - brings botocore, for its errors
 
     try:
-        observations = snapshot.load(path, contract, now=lambda: datetime.now(UTC))
+        observations = snapshot.load(path, contract, now=now)
     except snapshot.SnapshotError as error:
         raise UsageError(str(error)) from error
     alone = [judge(contract, (), observation, {}) for observation in observations]
@@ -491,7 +491,7 @@ def _finding_text(finding: Finding) -> Iterator[str]:
 # --- The command line ---
 
 
-def _parser(judge: Judge) -> argparse.ArgumentParser:
+def _parser(judge: Judge, now: Callable[[], datetime]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="threelocks", description="Watches one S3 bucket shared across AWS accounts.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
@@ -524,7 +524,7 @@ def _parser(judge: Judge) -> argparse.ArgumentParser:
     four.add_argument("--snapshot", type=Path, metavar="FILE", help="AWS's answers, to judge the locks by")
     four.add_argument("--json", action="store_true", help="print the diagnoses as JSON")
     four.set_defaults(
-        run=partial(cli_diagnose.run, load=load, judged=lambda contract, path: _judge(contract, path, judge))
+        run=partial(cli_diagnose.run, load=load, judged=lambda contract, path: _judge(contract, path, judge, now))
     )
     return parser
 
@@ -544,7 +544,7 @@ def _now() -> datetime:
 
 def main(argv: Sequence[str] | None = None, *, judge: Judge = judge_locks, now: Callable[[], datetime] = _now) -> int:
     """Run one command; answers its exit status."""
-    arguments = _parser(judge).parse_args(argv)
+    arguments = _parser(judge, now).parse_args(argv)
     arguments.now = now
     try:
         status: int = arguments.run(arguments)

@@ -105,6 +105,16 @@ def test_an_endpoint_policy_that_leaves_the_bucket_out_is_told_in_both_accounts_
     assert told(mended) == [("INTACT", Lock.CEILING)] * 2
 
 
+@pytest.mark.finding("ceiling.not-fully-checked")
+def test_an_endpoint_policy_that_names_the_role_is_unknown_since_aws_does_not_settle_whether_sessions_match(
+    world: World, through: tuple[World, str]
+) -> None:
+    unknown = after(world, lambda _: put(world, through[1], policy(Principal={"AWS": world.contract.role})))
+    assert told(unknown) == [("UNKNOWN", Lock.CEILING)] * 2
+    (mail,) = unknown.mails[world.contract.consumer.account]
+    assert codes(mail) == {"ceiling.not-fully-checked"}
+
+
 def test_a_policy_in_other_words_is_silence(world: World, through: tuple[World, str]) -> None:
     everything = {"Action": ["s3:*"], "Resource": ["*"], "Principal": {"AWS": "*"}}
     assert after(world, lambda _: put(world, through[1], policy(**everything))).is_silent

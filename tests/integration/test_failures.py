@@ -169,8 +169,10 @@ CONSUMERS = {
     "iam:GetRolePolicy": "iam:GetRolePolicy",
     "iam:ListAttachedRolePolicies": "iam:ListAttachedRolePolicies",
 }
+UNREAD = {"s3": "bucket.unread", "s3control": "bucket.unread", "kms": "key.unread", "iam": "identity.unread"}
 
 
+@pytest.mark.finding("identity.unread", "bucket.unread", "key.unread")
 @pytest.mark.parametrize("operation", [*OWNERS, *CONSUMERS])
 def test_a_refused_read_makes_the_share_unknown_and_names_the_missing_permission(world: World, operation: str) -> None:
     """Never intact, and never taken for something missing."""
@@ -185,6 +187,7 @@ def test_a_refused_read_makes_the_share_unknown_and_names_the_missing_permission
     assert {mail.account for mail in told} == set(world.accounts)
     assert {mail.attribute("standing") for mail in told} == {"UNKNOWN"}
     assert permission in refused.mails[party.account][0].body
+    assert f"[{UNREAD[operation.partition(':')[0]]}]" in refused.mails[party.account][0].body
     world.runtime.faults.clear()
     world.cloud.clock.advance(60)
     read = after(world, lambda up: up.invoke(party.account, "recheck", {}))

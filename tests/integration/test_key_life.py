@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
+from moto.kms.models import kms_backends
 
 from simulation.changes import as_agreed, key_id, put_key_policy
+from simulation.faults import Fault
 from simulation.scenario import Aftermath, after
 from simulation.share import Policy, changed
 from simulation.world import World
 from threelocks.contract import Contract
+from threelocks.policy.arn import Arn
 
 
 @pytest.fixture(autouse=True)
@@ -58,6 +61,45 @@ def test_a_key_that_is_to_be_deleted_is_told_with_the_date_and_how_to_cancel(wor
         kms.enable_key(KeyId=key)
 
     assert standings(after(world, keep)) == {"INTACT"}
+
+
+def gone(world: World) -> None:
+    for call in ("DescribeKey", "GetKeyPolicy", "ListKeyPolicies", "ListGrants"):
+        world.runtime.faults.always[f"kms:{call}"] = Fault("NotFoundException", "Key does not exist")
+
+
+def described_as(**attributes: str) -> Callable[[World], None]:
+    """What DescribeKey answers of the key; simulated AWS takes no key into these states by calls."""
+
+    def put(world: World) -> None:
+        contract = world.contract
+        key = kms_backends[contract.key_account][Arn.parse(contract.key).region].keys[key_id(contract)]
+        for name, value in attributes.items():
+            setattr(key, name, value)
+
+    return put
+
+
+STATES = {
+    "key.missing": (gone, lambda world: world.runtime.faults.clear()),
+    "key.unavailable": (described_as(key_state="PendingImport"), described_as(key_state="Enabled")),
+    "key.aws-managed": (described_as(key_manager="AWS"), described_as(key_manager="CUSTOMER")),
+}
+
+
+@pytest.mark.finding("key.missing", "key.unavailable", "key.aws-managed")
+@pytest.mark.parametrize("code", STATES)
+def test_a_key_that_cannot_be_used_is_told_by_the_sweep_in_both_accounts_and_its_return_too(
+    world: World, code: str
+) -> None:
+    make, mend = STATES[code]
+    told = []
+    for deed in (make, mend):
+        deed(world)
+        told.append(after(world, lambda up: up.pass_time(3600)))
+    assert [standings(came) for came in told] == [{"BROKEN"}, {"INTACT"}]
+    assert set(told[0].mails) == set(world.accounts)
+    assert all(f"[{code}]" in mail.body for mails in told[0].mails.values() for mail in mails)
 
 
 def test_a_recheck_in_either_account_names_what_opens_the_key(world: World) -> None:

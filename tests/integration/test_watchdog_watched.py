@@ -141,11 +141,13 @@ def test_without_a_relay_the_consumers_region_is_unwatched(world: World) -> None
     assert standing(world, OWNER) == ("INTACT", [])
 
 
+@pytest.mark.finding("watchdog.nobody-subscribed")
 def test_when_nobody_is_subscribed_the_partner_is_told(world: World) -> None:
     had = unsubscribe(CONSUMER)
     told = sweep(world)
     assert told[CONSUMER] == []
     assert [subject.partition(":")[0] for subject in told[OWNER]] == ["AT RISK"]
+    assert standing(world, OWNER) == ("AT_RISK", ["watchdog.nobody-subscribed"])
     sns_backends[CONSUMER][HOME].subscriptions.update(had)
     sweep(world)
     assert standing(world, OWNER) == ("INTACT", [])

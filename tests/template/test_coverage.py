@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from simulation.coverage import PAGE, ROOT, delivered, made_by, marked, page
+from simulation.coverage import NOT_BY_CALLS, PAGE, ROOT, delivered, made_by, marked, page
 from threelocks.catalogue import CATALOGUE, TOLD_BY
 from threelocks.events import EVENTS
 
@@ -31,6 +31,11 @@ def test_every_code_says_which_events_tell_of_it() -> None:
 @pytest.mark.parametrize("code", sorted(CATALOGUE))
 def test_every_code_has_a_test_that_makes_it(code: str) -> None:
     assert made_by(code), f'mark the test that makes it with @pytest.mark.finding("{code}")'
+
+
+@pytest.mark.parametrize("code", sorted(CATALOGUE))
+def test_every_code_is_made_by_calls_in_simulated_accounts_or_says_why_it_cannot_be(code: str) -> None:
+    assert any(test.by_calls for test in made_by(code)) != (code in NOT_BY_CALLS)
 
 
 @pytest.mark.parametrize("code", sorted(CATALOGUE))
