@@ -33,6 +33,8 @@ _SEARCH_TESTS = (
     *("tests/unit/policy", "tests/property/test_witness_walk.py", "tests/property/test_witness_bruteforce.py"),
     "tests/unit/locks",
 )
+_MENDING = ("draft", "redraft", "remedy", "kept")
+_JUDGING = sorted(path.stem for path in (ROOT / "src/threelocks/locks").glob("*.py") if path.stem not in _MENDING)
 # Modules and the tests that are about them. What evaluates comes first: all else rests on it.
 GROUPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "condition": (("policy/condition.py", "policy/truth.py"), (*_POLICY_TESTS, _SEARCHING)),
@@ -42,7 +44,11 @@ GROUPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "document": (("policy/document.py",), _POLICY_TESTS),
     "box": (("policy/box.py", "policy/space.py", "policy/actions.py", "policy/candidates.py"), _SEARCH_TESTS),
     "search": (("policy/walk.py", "policy/witness.py"), _SEARCH_TESTS),
-    "locks": (("locks/*.py", "judge.py"), ("tests/unit/locks",)),
+    "locks": ((*(f"locks/{name}.py" for name in _JUDGING), "judge.py"), ("tests/unit/locks",)),
+    "mending": (
+        (*(f"locks/{name}.py" for name in _MENDING), "mend.py"),
+        ("tests/unit/locks", "tests/unit/test_mend.py", "tests/property/test_mend_properties.py"),
+    ),
 }
 # Few random cases, always the same: a mutant must be killed by the same tests on every run.
 _CASES = {
@@ -51,7 +57,7 @@ _CASES = {
     "THREELOCKS_BRUTE_CASES": "200",
 }
 _COPIED = (
-    *("src", "simulation", "tests/unit/policy", "tests/unit/locks", "tests/property"),
+    *("src", "simulation", "tests/unit/policy", "tests/unit/locks", "tests/unit/test_mend.py", "tests/property"),
     *("contracts", "docs", "pyproject.toml"),
 )
 

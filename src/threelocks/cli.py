@@ -53,11 +53,14 @@ class UsageError(Exception):
 # --- Contract files ---
 
 
+_TAGS = (None, *(f"tag:yaml.org,2002:{kind}" for kind in ("str", "seq", "map", "null")))
+
+
 class _Loader(yaml.SafeLoader):
     """YAML in which a value is the text that is written, or nothing.
 
     YAML 1.1 would read `on` as true, an account id as a number and one with a leading zero as octal. A field twice is
-    refused, since the second would win silently; so are anchors, for which a contract has no use.
+    refused, since the second would win silently; so are aliases, and tags but those of a contract's own kinds of value.
     """
 
     yaml_implicit_resolvers = {  # noqa: RUF012 - PyYAML's own form
@@ -66,16 +69,19 @@ class _Loader(yaml.SafeLoader):
     }
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        if self.check_event(yaml.AliasEvent):
-            event = self.peek_event()  # type: ignore[no-untyped-call] # the stubs lack it
-            raise yaml.MarkedYAMLError(
-                problem="an alias (`*`) stands here; write the value out", problem_mark=event.start_mark
-            )
+        event: Any = self.peek_event()  # type: ignore[no-untyped-call] # the stubs lack it
+        problem = ""
+        if isinstance(event, yaml.AliasEvent):
+            problem = "an alias (`*`) stands here; write the value out"
+        elif event.tag not in _TAGS:
+            problem = "a tag (`!`) that no contract needs; write the value without it"
+        if problem:
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=event.start_mark)
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002 - PyYAML's signature
         seen: set[str] = set()
-        for key, _ in node.value:
+        for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():  # else PyYAML says what it expected
             if not isinstance(key, yaml.ScalarNode):
                 continue
             if key.value in seen:
@@ -124,7 +130,7 @@ def _read(path: Path) -> str:
 
 
 def _first_line(error: object) -> str:
-    return str(error).strip().partition("\n")[0].lower()
+    return str(error).strip().partition("\n")[0].lower().rstrip(".")
 
 
 def _load_all(paths: Sequence[Path], now: datetime) -> list[Contract]:
@@ -548,12 +554,17 @@ def main(argv: Sequence[str] | None = None, *, judge: Judge = judge_locks, now: 
     arguments.now = now
     try:
         status: int = arguments.run(arguments)
+        if sys.stdout:  # none when it was closed from the start
+            sys.stdout.flush()
     except (UsageError, BadContractError, cli_diagnose.BadFileError) as error:
         print(str(error) if isinstance(error, BadContractError) else f"threelocks: {error}", file=sys.stderr)
         return USAGE
     except BrokenPipeError:
-        # Whoever read the output has gone; Python would complain once more at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _stop_writing()  # whoever read the output has gone
+        return USAGE
+    except OSError as error:  # files were read by then, and what botocore raises is its own: the output is left
+        _stop_writing()
+        print(f"threelocks: cannot write the output: {_first_line(error.strerror or error)}", file=sys.stderr)
         return USAGE
     except Exception:  # noqa: BLE001 - whatever it is, it is no verdict
         traceback.print_exc()
@@ -562,6 +573,11 @@ def main(argv: Sequence[str] | None = None, *, judge: Judge = judge_locks, now: 
         )
         return DEFECT
     return status
+
+
+def _stop_writing() -> None:
+    """Python writes what is left at its end, and would complain once more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

@@ -36,6 +36,9 @@ class Unreadable:
     transient: bool = False  # throttled or timed out: another try may succeed
 
 
+LEFT_OUT = "NotInSnapshot"
+"""The error of a source that a snapshot leaves out: nobody asked AWS, and to wait changes nothing."""
+
 Source = Found[T_co] | Absent | Unreadable
 
 

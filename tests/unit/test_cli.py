@@ -84,8 +84,12 @@ def test_nothing_written_is_nothing() -> None:
         ("name: one\n---\nname: two\n", "share.yaml: line 2, column 1: but found another document"),
         (
             "name: !!python/object/apply:os.system [x]\n",
-            "share.yaml: line 1, column 7: could not determine a constructor",
+            "share.yaml: line 1, column 7: a tag",
         ),
+        ("name: !!int x\n", r"share.yaml: line 1, column 7: a tag \(`!`\) that no contract needs; write the value"),
+        ("name: !!map x\n", "share.yaml: line 1, column 7: expected a mapping node"),
+        ("name: !!timestamp x\n", "share.yaml: line 1, column 7: a tag"),
+        ("!!omap\n- name: x\n", "share.yaml: line 1, column 1: a tag"),
         ("? [a, b]\n: c\n", "share.yaml: line 1, column 3: found unhashable key"),
         ("name: \x00\n", "share.yaml: is not YAML that can be read"),
         ("[" * 5000, "share.yaml: "),
@@ -398,6 +402,20 @@ def test_whoever_stops_reading_is_no_defect() -> None:
     assert (ended.returncode, "Traceback" in ended.stderr) == (2, False)
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the device is Linux's own")
+def test_an_output_that_cannot_be_written_is_no_defect_and_no_success() -> None:
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(  # noqa: S603 - our own command
+            [sys.executable, "-m", "threelocks.cli", "validate", str(CONTRACT)],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert ended.returncode == 2
+    assert ended.stderr == "threelocks: cannot write the output: no space left on device\n"
+
+
 # --- check ---
 
 
@@ -512,7 +530,12 @@ def test_each_side_is_judged_with_the_facts_that_the_other_states(snapshot: str,
 
 @pytest.mark.parametrize(
     ("text", "told"),
-    [("{", "not JSON"), ("[]", "not an object"), ('{"ownr": {}}', "did you mean `owner`?")],
+    [
+        ("{", "not JSON"),
+        ("[]", "not an object; write"),
+        ("9" * 5000, "a number in it is too long"),
+        ('{"ownr": {}}', "did you mean `owner`?"),
+    ],
 )
 def test_a_snapshot_that_is_none_is_bad_input(text: str, told: str, write: Any, capsys: Said) -> None:
     path = write(text, "snapshot.json")

@@ -124,7 +124,7 @@ COMMANDS = sorted({command for name in NAMES for command in commands(read(name))
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_threelocks_command_in_a_document_is_one_that_the_tool_takes(command: str) -> None:
-    arguments = cli._parser(judge).parse_args(shlex.split(command, comments=True)[1:])
+    arguments = cli._parser(judge, cli._now).parse_args(shlex.split(command, comments=True)[1:])
     assert arguments.run
 
 

@@ -13,9 +13,12 @@ import pytest
 import yaml
 
 from threelocks.aws.read import CALLS
-from threelocks.aws.snapshot import LEFT_OUT, SnapshotError, load, observations
+from threelocks.aws.snapshot import SnapshotError, load, observations
 from threelocks.contract import Contract
+from threelocks.finding import Kind
+from threelocks.judge import judge
 from threelocks.observation import (
+    LEFT_OUT,
     Absent,
     Found,
     Membership,
@@ -88,6 +91,15 @@ def test_a_section_left_out_was_not_read_and_its_name_is_told(intact: dict[str, 
     assert changed
     assert {value.error for value in changed} == {LEFT_OUT}
     assert {value.message for value in changed} == {f"the snapshot has no section `{part}.{section}`; add it"}
+
+
+def test_what_a_snapshot_leaves_out_is_to_be_added_and_not_to_be_waited_for(intact: dict[str, Any]) -> None:
+    del intact["owner"]["GetBucketAcl"]
+    owner, _ = read(intact)
+    (found,) = (finding for finding in judge(CONTRACT, (), owner, {}).findings if finding.kind is Kind.UNREAD)
+    assert found.detail == "s3:GetBucketAcl is not known: the snapshot has no section `owner.GetBucketAcl`; add it"
+    assert found.remedy
+    assert found.remedy.sentence.startswith("Add what is missing to the snapshot")
 
 
 def test_a_part_left_out_leaves_all_of_it_unread(intact: dict[str, Any]) -> None:
@@ -372,7 +384,8 @@ def test_a_mistake_in_the_file_is_named_with_its_place(path: str, value: Any, to
     [
         ("", "not JSON: line 1, column 1"),
         ('{"owner": {,}}', "not JSON: line 1, column 12"),
-        ("[]", "`the whole` is not an object"),
+        ("[]", "not an object; write"),
+        ("9" * 5000, "a number in it is too long"),
         ('{"owner": {}, "owner": {}}', "`owner` is there twice"),
         ("[" * 100_000, "nested too deeply"),
     ],
@@ -383,7 +396,7 @@ def test_a_text_that_is_no_snapshot_is_refused(text: str, told: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "told"), [(None, "cannot read"), (b"\xff\xfe", "is not UTF-8 text"), (b"[]", "`the whole`")]
+    ("content", "told"), [(None, "cannot read"), (b"\xff\xfe", "is not UTF-8 text"), (b"[]", "not an object")]
 )
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, content: bytes | None, told: str) -> None:
     path = tmp_path / "shot.json"

@@ -39,6 +39,7 @@ from threelocks.aws.read import (
 )
 from threelocks.contract import Contract, Organizations
 from threelocks.observation import (
+    LEFT_OUT,
     Absent,
     CeilingObservation,
     Found,
@@ -49,8 +50,6 @@ from threelocks.observation import (
     Source,
     Unreadable,
 )
-
-LEFT_OUT = "NotInSnapshot"  # the error of a source whose section is not in the file
 
 OWNER, CONSUMER, KEY_HOLDER = "owner", "consumer", "key_holder"
 _TAKEN = "taken"
@@ -142,7 +141,11 @@ def _parsed(text: str) -> dict[str, Any]:
         raise SnapshotError(f"not JSON: line {error.lineno}, column {error.colno}: {error.msg.lower()}") from error
     except RecursionError:
         raise SnapshotError("nested too deeply; paste AWS's answers as they came") from None
-    return _object(whole, "the whole")
+    except ValueError:  # Python's limit of digits
+        raise SnapshotError("a number in it is too long; paste AWS's answers as they came") from None
+    if not isinstance(whole, dict):
+        raise SnapshotError('not an object; write {"owner": {...}, "consumer": {...}}, as docs/snapshot.md shows')
+    return whole
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -140,11 +140,13 @@ def _whose(known: Known | None, attempt: Attempt) -> _Answer:
     caller = attempt.first.caller
     role = known.contract.role_name if known else "the role"
     holder = named(known, known.contract.consumer.account) if known else "its account"
+    names_role = bool(caller.role_arn or caller.role_name)
     why = (
         f"{caller.named} was refused, and it cannot be told whether that is {role}: the record names the caller by "
         f"an id alone, and {holder} has not reported the id of {role}"
-        if caller.unique_id
-        else f"{caller.named} was refused, and the record {attempt.first.event_id} does not name what was asked for"
+        if caller.unique_id and not names_role
+        else f"{caller.named} was refused, and the record {attempt.first.event_id} does not name "
+        f"{'what was asked for' if names_role else 'who asked'}"
     )
     return _Answer(why, Sure.CANNOT_TELL, Judgement.CANNOT_TELL)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from threelocks.contract import Contract
 from threelocks.finding import Finding, Kind, Lock, Remedy, Scope, StatementRef, Witness
 from threelocks.locks.reading import read_again
-from threelocks.observation import NamedPolicy, Observation, Source, Unreadable
+from threelocks.observation import LEFT_OUT, NamedPolicy, Observation, Source, Unreadable
 from threelocks.policy.arn import Arn
 from threelocks.policy.document import Document, DocumentError, Statement, parse_document
 from threelocks.policy.witness import Budget
@@ -102,7 +102,9 @@ def unread(case: Case, about: About, sources: Iterable[Source[object]]) -> list[
 
 
 def _unread(case: Case, about: About, source: Unreadable) -> Finding:
-    if source.permission:
+    if source.error == LEFT_OUT:
+        detail = f"{source.operation} is not known: {source.message}"
+    elif source.permission:
         detail = f"{source.operation} was refused ({source.error}): the watchdog's reader lacks {source.permission}"
     else:
         detail = f"{source.operation} failed ({source.error}): nothing is known of it until it can be read again"

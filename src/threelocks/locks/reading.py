@@ -10,7 +10,7 @@ import json
 from threelocks.contract import Contract
 from threelocks.finding import Lock, Remedy
 from threelocks.locks.commands import bucket_policy_commands, key_policy_commands
-from threelocks.observation import Unreadable
+from threelocks.observation import LEFT_OUT, Unreadable
 from threelocks.policy.arn import Arn
 
 READS_OF_KEY = ("kms:DescribeKey", "kms:GetKeyPolicy", "kms:ListGrants", "kms:ListKeyPolicies")
@@ -20,6 +20,10 @@ READS_OF_KEY = ("kms:DescribeKey", "kms:GetKeyPolicy", "kms:ListGrants", "kms:Li
 def read_again(contract: Contract, lock: Lock, account: str, source: Unreadable) -> Remedy:
     """What to do about a source that could not be read."""
     reader = f"arn:{Arn.parse(contract.role).partition}:iam::{account}:role/threelocks/threelocks-reader"
+    if source.error == LEFT_OUT:
+        return Remedy(
+            account, "Add what is missing to the snapshot: docs/snapshot.md says how to ask AWS for each section."
+        )
     if not source.permission:
         return Remedy(account, "Re-check in a few minutes; if it persists, look at the function's log.")
     call = f"Let {reader} call {source.permission}"
