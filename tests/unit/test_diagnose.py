@@ -761,6 +761,22 @@ def test_the_owners_copy_cannot_be_told_apart_while_the_role_id_is_not_reported(
     assert "bi-team (222222222222) has not reported the id" in answer.sentence
 
 
+@pytest.mark.parametrize(
+    ("record", "missing"),
+    [
+        (s3_denied(CONTRACT, userIdentity={"type": "AWSAccount"}), "who asked"),
+        (s3_denied(CONTRACT, userIdentity=denials.session(CONTRACT)), "what was asked for"),
+    ],
+)
+def test_what_a_record_leaves_out_is_named_when_it_cannot_be_told_whose_it_is(
+    record: dict[str, Any], missing: str
+) -> None:
+    (attempt,) = attempts([denial(record)])
+    answer = diagnose(Known(CONTRACT, share(NO_ALLOW)), [attempt], Match.UNSURE)
+    assert answer.sure is CANNOT_TELL
+    assert answer.sentence.endswith(f"does not name {missing}")
+
+
 def test_a_role_with_a_path_is_told_by_its_session_where_there_is_no_issuer() -> None:
     contract = CONTRACT.model_copy(update={"role": f"arn:aws:iam::{CONSUMER}:role/bi/BIAnalyticsRole"})
     identity = {key: value for key, value in denials.session(CONTRACT).items() if key != "sessionContext"}
