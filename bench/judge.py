@@ -117,6 +117,7 @@ def owner(*further: Statement) -> Observation:
     bucket = BucketObservation(
         Found("eu-west-1"), Found(own), Found(value=False), Found(PublicAccessBlock()), Absent(),
         Found(Encryption("aws:kms", KEY)), Found("BucketOwnerEnforced"), Found(BucketAcl("o", ())), Found(value=False),
+        Found(()),
     )  # fmt: skip
     metadata = Found(KeyMetadata(KEY, "Enabled", "CUSTOMER"))
     key = KeyObservation(metadata, Found((NamedPolicy("default", keys),)), Found(()))

@@ -117,6 +117,9 @@ def judging() -> Callable[[bytes], None]:
             ownership=absent,
             acl=absent,
             requester_pays=seen.Found(value=False),
+            access_points=seen.Found(
+                (seen.AccessPoint("p", f"arn:aws:s3:eu-west-1:{OWNER}:accesspoint/p", "Internet", text),)
+            ),
         )
         return seen.Observation(OWNER, now, bucket=found)
 

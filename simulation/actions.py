@@ -50,6 +50,8 @@ _NAMED_OTHERWISE = {
     ("s3", "GetBucketEncryption"): "s3:GetEncryptionConfiguration",
     ("s3", "GetPublicAccessBlock"): "s3:GetBucketPublicAccessBlock",
     ("s3control", "GetPublicAccessBlock"): "s3:GetAccountPublicAccessBlock",
+    ("s3control", "ListAccessPoints"): "s3:ListAccessPoints",
+    ("s3control", "GetAccessPointPolicy"): "s3:GetAccessPointPolicy",
     ("s3", "ListBuckets"): "s3:ListAllMyBuckets",
     ("sqs", "SendMessageBatch"): "sqs:SendMessage",
 }
@@ -103,6 +105,11 @@ def _of_iam(params: Mapping[str, Any], place: Place) -> str:
     return str(params.get("PolicyArn") or f"arn:aws:iam::{place.account}:role/{params['RoleName']}")
 
 
+def _of_account(params: Mapping[str, Any], place: Place) -> str:
+    """An access point, or the account as a whole."""
+    return f"arn:aws:s3:{place.region}:{place.account}:accesspoint/{params['Name']}" if "Name" in params else "*"
+
+
 _RESOURCES: dict[str, Callable[[Mapping[str, Any], Place], str]] = {
     "cloudtrail": lambda params, _: str(params.get("Name") or params.get("TrailName") or "*"),
     "dynamodb": _table,
@@ -113,7 +120,7 @@ _RESOURCES: dict[str, Callable[[Mapping[str, Any], Place], str]] = {
     "kms": _key,
     "iam": _of_iam,
     "s3": lambda params, _: f"arn:aws:s3:::{params['Bucket']}" if "Bucket" in params else "*",
-    "s3control": lambda _params, _place: "*",
+    "s3control": _of_account,
     "sns": lambda params, _: str(params["TopicArn"]),
     "sts": lambda params, _: str(params["RoleArn"]),
 }

@@ -206,11 +206,18 @@ def _s3(call: Call) -> Entry:
     )
 
 
+_S3CONTROL = "http://awss3control.amazonaws.com/doc/2018-08-20/"
+
+
 def _s3control(call: Call) -> Entry:
-    """Account level: no bucket, and no resources."""
+    """Account level: no bucket, and no resources. What is sent of an access point stands under the call's own name."""
     host = f"{call.account}.s3-control.{call.region}.amazonaws.com"
-    request: dict[str, Any] = {"publicAccessBlock": "", "Host": host}
-    request |= _s3_body(call.params, "http://awss3control.amazonaws.com/doc/2018-08-20/")
+    if "AccessPoint" in call.operation:
+        sent = {key: value for key, value in call.params.items() if key not in ("AccountId", "Name")}
+        body = {f"{call.operation}Request": {"xmlns": _S3CONTROL, **_as_xml(sent)}} if sent else {}
+        request: dict[str, Any] = {"Host": host, "name": call.params["Name"], **body}
+    else:
+        request = {"publicAccessBlock": "", "Host": host, **_s3_body(call.params, _S3CONTROL)}
     name = call.operation.replace("PublicAccessBlock", "AccountPublicAccessBlock")
     return Entry(event_name=name, request=request, extra=_s3_extra(request), host=host)
 

@@ -78,6 +78,7 @@ CATALOGUE: dict[str, Entry] = {
     "ceiling.scp": Entry("a service control policy does not let {role} {actions}"),
     "ceiling.rcp": Entry("a resource control policy does not let {role} {actions}"),
     "ceiling.vpc-endpoint": Entry("the policy of a VPC endpoint does not let {role} {actions}"),
+    "ceiling.access-point": Entry("the policy of an access point does not let {role} {actions}"),
     "ceiling.session-policy": Entry("a session policy does not let {role} {actions}"),
     "ceiling.unread": Entry(f"a ceiling {_UNREAD}"),
     "ceiling.not-fully-checked": Entry(f"a ceiling {_NOT_FULLY_CHECKED}"),
@@ -150,6 +151,7 @@ _PUBLIC_BLOCK = _of(
     PutBucketPublicAccessBlock DeleteBucketPublicAccessBlock PutAccountPublicAccessBlock DeleteAccountPublicAccessBlock
     """,
 )
+_ACCESS_POINT = _of("s3", "CreateAccessPoint DeleteAccessPoint PutAccessPointPolicy DeleteAccessPointPolicy")
 _OWNERSHIP = _of("s3", "PutBucketOwnershipControls DeleteBucketOwnershipControls")
 _ENCRYPTION = _of("s3", "PutBucketEncryption DeleteBucketEncryption")
 _ALIAS = _of("kms", "CreateAlias UpdateAlias DeleteAlias")
@@ -194,13 +196,13 @@ TOLD_BY: dict[str, frozenset[tuple[str, str]]] = {
     "bucket.missing": _BUCKET,
     "bucket.wrong-encryption": _ENCRYPTION | _ALIAS,
     "bucket.not-encrypted-as-agreed": _ENCRYPTION | _ALIAS,
-    "bucket.wide-principal": _BUCKET_POLICY | _PUBLIC_BLOCK | _OWNERSHIP | _of("s3", "PutBucketAcl"),
-    "bucket.wide-action": _BUCKET_POLICY | _PUBLIC_BLOCK,
-    "bucket.wide-resource": _BUCKET_POLICY | _PUBLIC_BLOCK,
+    "bucket.wide-principal": _BUCKET_POLICY | _PUBLIC_BLOCK | _ACCESS_POINT | _OWNERSHIP | _of("s3", "PutBucketAcl"),
+    "bucket.wide-action": _BUCKET_POLICY | _PUBLIC_BLOCK | _ACCESS_POINT,
+    "bucket.wide-resource": _BUCKET_POLICY | _PUBLIC_BLOCK | _ACCESS_POINT,
     "bucket.ownership": _OWNERSHIP,
     "bucket.requester-pays": _of("s3", "PutBucketRequestPayment"),
-    "bucket.unread": _BUCKET_POLICY,
-    "bucket.not-fully-checked": _BUCKET_POLICY,
+    "bucket.unread": _BUCKET_POLICY | _ACCESS_POINT,
+    "bucket.not-fully-checked": _BUCKET_POLICY | _ACCESS_POINT,
     "key.no-allow": _KEY_POLICY | _GRANTS,
     "key.explicit-deny": _KEY_POLICY,
     "key.conditional": _KEY_POLICY | _KEY_TAGS,
@@ -220,10 +222,11 @@ TOLD_BY: dict[str, frozenset[tuple[str, str]]] = {
     "ceiling.scp": _ORGANIZATION_POLICIES,
     "ceiling.rcp": _ORGANIZATION_POLICIES,
     "ceiling.vpc-endpoint": _ENDPOINT,
+    "ceiling.access-point": _ACCESS_POINT,
     "ceiling.session-policy": _NONE,
     "ceiling.unread": _ENDPOINT | _ORGANIZATION_POLICIES | _ORGANIZATION_MEMBERS,
-    "ceiling.not-fully-checked": _ENDPOINT | _ORGANIZATION_POLICIES,
-    "premise.false": _ENCRYPTION | _BUCKET | _ROLE_TAGS | _ENDPOINT | _ORGANIZATION_MEMBERS,
+    "ceiling.not-fully-checked": _ENDPOINT | _ACCESS_POINT | _ORGANIZATION_POLICIES,
+    "premise.false": _ENCRYPTION | _BUCKET | _ROLE_TAGS | _ENDPOINT | _ACCESS_POINT | _ORGANIZATION_MEMBERS,
     "evidence.no-trail": _TRAILS,
     "evidence.stopped": _TRAILS,
     "evidence.kms-excluded": _TRAILS,

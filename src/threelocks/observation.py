@@ -112,6 +112,16 @@ class BucketAcl:
 
 
 @dataclass(frozen=True, slots=True)
+class AccessPoint:
+    """One of s3control:ListAccessPoints, with s3control:GetAccessPointPolicy."""
+
+    name: str
+    arn: str
+    origin: str  # "Internet" or "VPC"
+    policy: str  # JSON; empty: it has none
+
+
+@dataclass(frozen=True, slots=True)
 class BucketObservation:
     """Lock 2. `region` Absent: the bucket is gone, or belongs to another account."""
 
@@ -124,6 +134,7 @@ class BucketObservation:
     ownership: Source[str]  # "BucketOwnerEnforced", ...; Absent means ObjectWriter
     acl: Source[BucketAcl]
     requester_pays: Source[bool]
+    access_points: Source[tuple[AccessPoint, ...]]  # the account's own; none are read where they cannot matter
 
 
 @dataclass(frozen=True, slots=True)

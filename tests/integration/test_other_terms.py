@@ -3,6 +3,7 @@ simulated accounts, and terms that only one account holds."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,24 @@ def test_a_session_policy_without_kms_is_told_in_both_accounts(world: World, tmp
     told = apply(world, with_terms(tmp_path, contexts=[pipeline]))
     assert all("BROKEN" in each for each in told.values())
     assert codes(world, OWNER) == codes(world, CONSUMER) == {"ceiling.session-policy"}
+
+
+@pytest.mark.finding("ceiling.access-point")
+def test_readers_who_come_through_an_access_point_without_a_policy_are_shut_out_and_both_are_told(
+    world: World, tmp_path: Path
+) -> None:
+    control = world.administrator(OWNER, "s3control")
+    made = control.create_access_point(AccountId=OWNER, Name="curated", Bucket=world.contract.bucket.name)
+    keys = {"s3:DataAccessPointArn": [made["AccessPointArn"]], "s3:DataAccessPointAccount": [OWNER]}
+    told = apply(world, with_terms(tmp_path, contexts=[{"name": "door", "keys": keys}]))
+    assert all("BROKEN" in each for each in told.values())
+    assert codes(world, OWNER) == codes(world, CONSUMER) == {"ceiling.access-point"}
+    actions, below = ["s3:GetObject", "s3:ListBucket"], [made["AccessPointArn"], f"{made['AccessPointArn']}/object/*"]
+    allow = {"Effect": "Allow", "Principal": {"AWS": world.contract.role}, "Action": actions, "Resource": below}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [allow]})
+    opened = after(world, lambda _: control.put_access_point_policy(AccountId=OWNER, Name="curated", Policy=policy))
+    assert {mail.attribute("standing") for mails in opened.mails.values() for mail in mails} == {"INTACT"}
+    control.delete_access_point(AccountId=OWNER, Name="curated")
 
 
 @pytest.mark.finding("watchdog.contracts-differ")

@@ -23,6 +23,7 @@ from threelocks.aws.session import Clients, Credentials
 from threelocks.contract import Contract
 from threelocks.observation import (
     Absent,
+    AccessPoint,
     Encryption,
     Found,
     Grant,
@@ -37,6 +38,21 @@ OWNER, CONSUMER = "111111111111", "222222222222"
 BUCKET, ROLE = "datalake-curated-a", "arn:aws:iam::222222222222:role/bi/BIAnalyticsRole"
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 POLICY = json.dumps({"Version": "2012-10-17", "Statement": []})
+# So that access points are read as well.
+DELEGATING = json.dumps(
+    {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Principal": "*",
+                "Action": "s3:*",
+                "Resource": "*",
+                "Condition": {"StringEquals": {"s3:DataAccessPointAccount": OWNER}},
+            }
+        ],
+    }
+)
 PAYER = "<RequestPaymentConfiguration><Payer>BucketOwner</Payer></RequestPaymentConfiguration>"
 
 Reply = Callable[[AWSPreparedRequest], AWSResponse | None]
@@ -183,7 +199,7 @@ def _set_up_owner(admin: Clients) -> str:
         CreateBucketConfiguration={"LocationConstraint": "eu-west-1"},
         ObjectOwnership="BucketOwnerEnforced",
     )
-    s3.put_bucket_policy(Bucket=BUCKET, Policy=POLICY)
+    s3.put_bucket_policy(Bucket=BUCKET, Policy=DELEGATING)
     s3.put_public_access_block(Bucket=BUCKET, PublicAccessBlockConfiguration=BLOCK)
     default = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}
     s3.put_bucket_encryption(
@@ -194,6 +210,8 @@ def _set_up_owner(admin: Clients) -> str:
     )
     control = admin.client("s3control", "eu-west-1")
     control.put_public_access_block(AccountId=OWNER, PublicAccessBlockConfiguration=BLOCK)
+    control.create_access_point(AccountId=OWNER, Name="curated", Bucket=BUCKET)
+    control.put_access_point_policy(AccountId=OWNER, Name="curated", Policy=POLICY)
     return key
 
 
@@ -233,13 +251,15 @@ def test_the_values_are_those_that_were_set(world: World) -> None:
     block = PublicAccessBlock(block_public_acls=True, block_public_policy=True)
     key = world.contract.key
     assert found["bucket.region"] == "eu-west-1"
-    assert found["bucket.policy"] == POLICY
+    assert found["bucket.policy"] == DELEGATING
     assert found["bucket.policy_is_public"] is False
     assert found["bucket.block"] == found["bucket.account_block"] == block
     assert found["bucket.encryption"] == Encryption("aws:kms", key, bucket_key=True)
     assert found["bucket.ownership"] == "BucketOwnerEnforced"
     assert [grant.permission for grant in found["bucket.acl"].grants] == ["FULL_CONTROL"]
     assert found["bucket.requester_pays"] is False
+    (point,) = found["bucket.access_points"]
+    assert (point.name, point.origin, point.policy) == ("curated", "Internet", POLICY)
     assert (found["key.metadata"].arn, found["key.metadata"].state) == (key, "Enabled")
     assert found["key.policies"] == (NamedPolicy("default", POLICY),)
     (grant,) = found["key.grants"]
@@ -333,14 +353,21 @@ ABSENT_SOURCES = {
 }
 
 
+# Told beside what else is known of the access point.
+WITHOUT = ("s3control:GetAccessPointPolicy", "NoSuchAccessPointPolicy")
+
+
 def test_every_code_for_a_missing_setting_has_its_case_below() -> None:
-    assert {(call.name, code) for call in CALLS for code in call.none} == set(ABSENT_SOURCES)
+    assert {(call.name, code) for call in CALLS for code in call.none} == {*ABSENT_SOURCES, WITHOUT}
 
 
 @pytest.mark.parametrize(("operation", "code"), ABSENT_SOURCES)
 def test_a_setting_that_is_not_there_is_absent_and_the_others_stand(world: World, operation: str, code: str) -> None:
     call = next(call for call in CALLS if call.name == operation)
-    assert world.after(call, failure(call, code, 404)) == {ABSENT_SOURCES[operation, code]: Absent()}
+    after = world.after(call, failure(call, code, 404))
+    if call is read.GET_BUCKET_POLICY:  # without it, access points do not matter
+        assert after.pop("bucket.access_points") == Found(())
+    assert after == {ABSENT_SOURCES[operation, code]: Absent()}
 
 
 @pytest.mark.parametrize(
@@ -584,6 +611,74 @@ def test_a_grant_to_a_service_or_for_one_source_keeps_what_limits_it(world: Worl
 
 
 # --- a bucket that is a stranger's, and an alias ----------------------------------------------------------------------
+
+
+# --- Access points ---
+
+NO_POLICY = failure(read.GET_ACCESS_POINT_POLICY, "NoSuchAccessPointPolicy", 404)
+
+
+def _points(*pages: tuple[str, ...], arn: str = f"arn:aws:s3:eu-west-1:{OWNER}:accesspoint") -> Reply:
+    """ListAccessPoints, as S3 answers it in pages."""
+    left = list(pages)
+
+    def reply(request: AWSPreparedRequest) -> AWSResponse | None:
+        page = left.pop(0)
+        assert ("nextToken=next" in request.url) is (len(left) < len(pages) - 1)
+        assert f"bucket={BUCKET}" in request.url
+        listed = "".join(
+            f"<AccessPoint><Name>{name}</Name><NetworkOrigin>Internet</NetworkOrigin>"
+            f"<AccessPointArn>{arn}/{name}</AccessPointArn></AccessPoint>"
+            for name in page
+        )
+        more = "<NextToken>next</NextToken>" if left else ""
+        body = f"<ListAccessPointsResult><AccessPointList>{listed}</AccessPointList>{more}</ListAccessPointsResult>"
+        return answer(body)(request)
+
+    return reply
+
+
+def _delegated(world: World, listed: Reply, policy: Reply) -> Any:
+    world.instead(read.LIST_ACCESS_POINTS, listed)
+    world.instead(read.GET_ACCESS_POINT_POLICY, policy)
+    return world.sources(OWNER)["bucket.access_points"]
+
+
+def test_access_points_are_read_page_by_page_with_their_policies(world: World) -> None:
+    held = answer("<GetAccessPointPolicyResult><Policy>{}</Policy></GetAccessPointPolicyResult>")
+    found = _delegated(world, _points(("bbb",), ("aaa", "ccc")), held)
+    assert isinstance(found, Found)
+    assert [(point.name, point.policy) for point in found.value] == [("aaa", "{}"), ("bbb", "{}"), ("ccc", "{}")]
+
+
+def test_an_access_point_without_a_policy_is_read_as_such(world: World) -> None:
+    found = _delegated(world, _points(("aaa",)), NO_POLICY)
+    assert found == Found((AccessPoint("aaa", f"arn:aws:s3:eu-west-1:{OWNER}:accesspoint/aaa", "Internet", ""),))
+
+
+def test_an_access_point_that_goes_while_it_is_read_is_another_try(world: World) -> None:
+    found = _delegated(world, _points(("aaa",)), failure(read.GET_ACCESS_POINT_POLICY, "NoSuchAccessPoint", 404))
+    assert isinstance(found, Unreadable)
+    assert (found.error, found.transient) == ("ChangedWhileRead", True)
+
+
+def test_more_access_points_than_are_read_are_unread(world: World) -> None:
+    many = _points(tuple(f"p{n}" for n in range(201)))
+    found = _delegated(world, many, NO_POLICY)
+    assert isinstance(found, Unreadable)
+    assert (found.operation, found.error) == ("s3control:ListAccessPoints", "MoreThan200AccessPoints")
+
+
+def test_an_access_point_whose_arn_is_none_is_unread(world: World) -> None:
+    found = _delegated(world, _points(("aaa",), arn="junk"), NO_POLICY)
+    assert isinstance(found, Unreadable)
+    assert found.error == "UnexpectedAnswer"
+
+
+def test_access_points_are_not_asked_for_where_the_bucket_policy_does_not_tell_them_apart(world: World) -> None:
+    world.instead(read.GET_BUCKET_POLICY, answer(POLICY))
+    world.instead(read.LIST_ACCESS_POINTS, failure(read.LIST_ACCESS_POINTS, "AccessDenied", 403))
+    assert world.sources(OWNER)["bucket.access_points"] == Found(())
 
 
 def _listed(*pages: str) -> Reply:

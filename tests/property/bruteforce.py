@@ -155,7 +155,10 @@ class World:
         yield ACTION, part(actions=statement.actions, not_action=statement.not_action)
         yield self._dimension(CALLER), part(layer)
         resources = part(resources=statement.resources, not_resource=statement.not_resource)
-        yield self._dimension(self.space.resource.group), resources
+        named = (
+            (lambda request: resources(replace(request, resource=request.through))) if _is_below(layer) else resources
+        )
+        yield self._dimension(self.space.resource.group), named
         for condition in statement.conditions:
             yield self._of_key(condition.key), part(conditions=(condition,))
 
@@ -168,6 +171,11 @@ class World:
     def _dimension(self, group: str) -> Hashable:
         """What never varies may count as part of any dimension."""
         return group if group in self.values else ACTION
+
+
+def _is_below(layer: Layer) -> bool:
+    """Whether policies of that layer name the resource as it is called below an access point."""
+    return layer is Layer.ACCESS_POINT_POLICY
 
 
 @dataclass
@@ -215,7 +223,10 @@ class Sets:
     @property
     def policies(self) -> Policies:
         if Layer.RESOURCE_POLICY in self.layers:
-            return Policies(resource=(self.layers[Layer.RESOURCE_POLICY],))
+            below = self.layers.get(Layer.ACCESS_POINT_POLICY)
+            return Policies(
+                resource=(self.layers[Layer.RESOURCE_POLICY],), access_point=None if below is None else (below,)
+            )
         return Policies(
             identity=(self.layers[Layer.IDENTITY_POLICY],), boundary=self.layers.get(Layer.PERMISSIONS_BOUNDARY)
         )

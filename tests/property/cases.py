@@ -18,6 +18,7 @@ from threelocks.policy.request import Caller, CallerKind, Request
 
 OWNER, CONSUMER, STRANGER = "111111111111", "222222222222", "333333333333"
 BUCKET = "arn:aws:s3:::b"
+POINT = f"arn:aws:s3:eu-west-1:{OWNER}:accesspoint/p"
 KEY = f"arn:aws:kms:eu-west-1:{OWNER}:key/0"
 ROLE_ID = "AROAXXXXXXXXXXXXXXXX1"
 
@@ -110,6 +111,7 @@ _ACTIONS = ["*", "s3:*", "S3:getobject", "s3:Get*", "s3:GetObjec?", "s3:ListBuck
 _RESOURCES = [
     *("*", BUCKET, f"{BUCKET}/*", f"{BUCKET}/a*", f"{BUCKET}/?", f"{BUCKET}/A", KEY, "arn:aws:kms:*", f"{BUCKET}/a??"),
     *(f"{BUCKET}/${{aws:username}}/*", f"{BUCKET}/${{aws:PrincipalTag/team, 'a'}}", f"{BUCKET}/u/${{*}}"),
+    *(f"{POINT}/object/*", POINT, f"{POINT}/object/a*", f"{POINT}/*/${{aws:username}}/*", "arn:aws:s3:*"),
     *("arn:aws:s3:::${s3:prefix}", f"{BUCKET}/${{aws:TagKeys}}", f"{BUCKET}/a\n??", f"{BUCKET}/${{aws:userid}}"),
 ]
 AWS = [
@@ -133,9 +135,15 @@ def requests(rng: Random) -> list[Asking]:
         context[key] = tuple(rng.choices(VALUES[key], k=count))
     callers, targets = rng.choices(CALLERS, k=12), rng.choices(_TARGETS, k=12)
     return [
-        replace(caller, action=action, resource=resource, owner=OWNER, context=context)
+        replace(caller, action=action, resource=resource, owner=OWNER, context=context, through=_through(resource))
         for caller, (action, resource) in zip(callers, targets, strict=True)
     ]
+
+
+def _through(resource: str) -> str:
+    """The resource as the policy of an access point names it."""
+    bucket, slash, key = resource.partition("/")
+    return f"{POINT}{slash and '/object/'}{key}" if bucket == BUCKET else resource
 
 
 def _one_or_more(rng: Random, values: list[str]) -> Any:
@@ -241,6 +249,7 @@ def policies_held(rng: Random) -> Held:
         endpoint=layer(0.2, principal=True),
         resource=listed(layer(0.9, principal=True), principal=True),
         grants=layer(0.15, principal=True),
+        access_point=listed(layer(0.2, principal=True), principal=True),
         restrict_public=rng.random() < 0.05,
     )
 
@@ -266,6 +275,7 @@ def policies_of(held: Held) -> Policies:
         endpoint=_parsed(held.endpoint),
         resource=_all(held.resource),
         grants=_parsed(held.grants),
+        access_point=_all(held.access_point),
         restrict_public=held.restrict_public,
     )
 
@@ -281,4 +291,4 @@ def request_of(asking: Asking) -> Request:
         has_boundary=asking.bounded,
     )
     context = {key.lower(): values for key, values in asking.context.items()}
-    return Request(caller, asking.action, asking.resource, asking.owner, context)
+    return Request(caller, asking.action, asking.resource, asking.owner, context, asking.through)

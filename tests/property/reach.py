@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from tests.property import reference
@@ -27,9 +28,10 @@ def reached(asking: Asking, held: Held, outcome: str, decider: str) -> Reached:
     cells["outcomes", outcome, where] += 1
     for layer, documents in layers_of(asking, held):
         cells["layers", layer, "asked"] += 1
+        named = replace(asking, resource=asking.through) if layer == "access point policy" else asking
         for document in documents:
             for statement in reference.as_list(document["Statement"]):
-                cells.update(_of_statement(statement, document.get("Version", "2008-10-17"), asking, layer))
+                cells.update(_of_statement(statement, document.get("Version", "2008-10-17"), named, layer))
     if decider:
         cells["layers", decider, f"decided: {outcome}"] += 1
     return cells
@@ -47,6 +49,7 @@ def layers_of(asking: Asking, held: Held) -> Iterable[tuple[str, list[dict[str, 
         ("endpoint", "VPC endpoint policy", held.endpoint and [held.endpoint]),
         ("resource", "resource policy", held.resource),
         ("grant", "grant", held.grants and [held.grants]),
+        ("access point", "access point policy", held.access_point),
     ]
     yield from ((name, documents) for short, name, documents in single if short in asked and documents is not None)
     if held.restrict_public:
@@ -62,6 +65,7 @@ _SHORT = {
     "VPC endpoint policy": "endpoint",
     "resource policy": "resource",
     "grant": "grant",
+    "access point policy": "access point",
 }
 
 

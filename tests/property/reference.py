@@ -13,7 +13,7 @@ import calendar
 import re
 import socket
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
 
@@ -51,6 +51,7 @@ class Asking:
     resource: str = "*"
     owner: str = "111111111111"
     context: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    through: str = ""  # the resource as an access point's policy names it
 
     def values(self, key: str) -> tuple[str, ...] | None:
         for name, values in self.context.items():
@@ -454,6 +455,7 @@ class Held:
     endpoint: dict[str, Any] | None = None
     resource: list[dict[str, Any]] | None = None
     grants: dict[str, Any] | None = None
+    access_point: list[dict[str, Any]] | None = None
     restrict_public: bool = False
 
 
@@ -513,6 +515,9 @@ def asked_layers(asking: Asking, held: Held) -> list[Said]:
     ):
         if documents is not None:
             layers.append(said(layer, documents, asking))
+    if held.access_point is not None:
+        below = replace(asking, resource=asking.through)
+        layers.append(said("access point", held.access_point, below))
     return layers
 
 
@@ -523,10 +528,11 @@ def allowed_by(asking: Asking, held: Held, of: dict[str, Said], layers: list[Sai
     ceilings = both([layer.allow for layer in layers if layer.layer in ("scp", "rcp", "endpoint")])
     limits = both([allow("boundary"), allow("session")])
     if held.resource is None and held.grants is None:
-        return both([ceilings, allow("identity"), limits])
+        own = asking.account == asking.owner
+        return both([ceilings, allow("identity"), limits, *([] if own else [allow("access point")])])
     if asking.kind in ("service", "anonymous") or asking.account != asking.owner:
         by_resource = either([allow("resource", otherwise=False), allow("grant", otherwise=False)])
-        return both([ceilings, allow("identity"), limits, by_resource])
+        return both([ceilings, allow("identity"), limits, by_resource, allow("access point")])
     # Inside one account: how the resource's policies name the caller decides what still limits it.
     named: dict[str, list[Answer]] = {}
     for layer in ("resource", "grant"):

@@ -408,7 +408,9 @@ def test_adding_the_statement_of_a_remedy_mends_it_and_opens_no_more(lock: Lock,
 # --- what cannot be read is never intact ------------------------------------------------------------------------------
 
 SOURCES = {
-    "bucket": "region policy policy_is_public block account_block encryption ownership acl requester_pays".split(),
+    "bucket": """
+        region policy policy_is_public block account_block encryption ownership acl requester_pays access_points
+    """.split(),
     "role": "role inline attached boundary".split(),
     "key": "metadata policies grants".split(),
 }

@@ -375,6 +375,41 @@ def owned() -> Any:
     )
 
 
+def below() -> Any:
+    """Objects read through an access point: its policy names them otherwise than the bucket's does."""
+    caller = CallerSpace(CallerKind.ROLE_SESSION, "222222222222", "/", "a", 0, "AROA12345678901234567")
+    point = "arn:aws:s3:eu-west-1:111111111111:accesspoint/p"
+    space = Space(
+        caller,
+        ("s3:GetObject", "s3:GetObjectTagging"),
+        View(RESOURCE, ("arn:aws:s3:::b/", 0)),
+        "111111111111",
+        {CALLER: Group((shape("abx", 2),)), RESOURCE: Group((shape("xab/"),))},
+        {**caller.keys(), "s3:dataaccesspointarn": Const((point,))},
+        through=View(RESOURCE, (f"{point}/object/", 0)),
+    )
+    keys = globs("ab/*?", 3)
+    forms = ("arn:aws:s3:::b/", f"{point}/object/")
+    return brute.World(
+        name="below an access point",
+        space=space,
+        values={
+            "action": list(space.actions),
+            CALLER: single(texts("abx", 2, 2)),
+            RESOURCE: single(texts("xab/", 1, 3)),
+            "aws:sourcevpce": OPEN_VALUES,
+        },
+        resources=lambda rng: rng.choice(("*", "arn:aws:s3:*", *(f"{rng.choice(forms)}{keys(rng)}",) * 6)),
+        principals=READER,
+        conditions={
+            "s3:DataAccessPointArn": (ARNS, (point, "arn:aws:s3:*:*:accesspoint/*", "arn:aws:s3:*:*:accesspoint/q")),
+            "aws:SourceVpce": (LIKE, OPEN_PATTERNS),
+            "aws:userid": (LIKE, ("*:ab", "*b", "*:?b")),
+        },
+        actions=["s3:GetObject", "s3:*", "s3:GetObjectTagging"],
+    )
+
+
 WORLDS = [
     reads("xab/"),
     reads("ab/"),
@@ -383,6 +418,7 @@ WORLDS = [
     listing(),
     decrypting(),
     owned(),
+    below(),
 ]
 
 
@@ -404,6 +440,8 @@ class Case:
         self.number = number
 
     def layers(self) -> tuple[Layer, ...]:
+        if self.world.space.through:
+            return (Layer.RESOURCE_POLICY, Layer.ACCESS_POINT_POLICY)
         if self.world.layer is Layer.RESOURCE_POLICY:
             return (Layer.RESOURCE_POLICY,)
         return (Layer.IDENTITY_POLICY, Layer.PERMISSIONS_BOUNDARY)

@@ -11,14 +11,6 @@ from simulation.coverage import NOT_BY_CALLS, PAGE, ROOT, delivered, made_by, ma
 from threelocks.catalogue import CATALOGUE, TOLD_BY
 from threelocks.events import EVENTS
 
-# Events that are brought although no finding is made of what they change yet.
-WAITING = {
-    ("s3.amazonaws.com", name)
-    for name in """
-        CreateAccessPoint DeleteAccessPoint PutAccessPointPolicy DeleteAccessPointPolicy
-    """.split()
-}
-
 
 def test_the_page_is_what_make_catalogue_writes() -> None:
     assert PAGE.read_text(encoding="utf-8") == page(), "run `make catalogue`"
@@ -63,7 +55,7 @@ def test_every_event_that_tells_of_a_finding_is_known_to_the_code_and_brought_by
 
 def test_every_event_tells_of_a_finding() -> None:
     told = frozenset().union(*TOLD_BY.values())
-    assert set(EVENTS) - told == WAITING
+    assert set(EVENTS) - told == set()
 
 
 def test_every_event_that_the_code_knows_is_brought_by_a_rule_and_every_other_is_not() -> None:

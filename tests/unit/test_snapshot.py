@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from threelocks.aws.read import CALLS
+from threelocks.aws.read import CALLS, GET_ACCESS_POINT_POLICY, LIST_ACCESS_POINTS
 from threelocks.aws.snapshot import SnapshotError, load, observations
 from threelocks.contract import Contract
 from threelocks.finding import Kind
@@ -20,6 +20,7 @@ from threelocks.judge import judge
 from threelocks.observation import (
     LEFT_OUT,
     Absent,
+    AccessPoint,
     Found,
     Membership,
     NamedPolicy,
@@ -71,7 +72,39 @@ SECTIONS = [
 
 
 def test_the_example_has_a_section_for_every_call_of_the_reader() -> None:
-    assert len(SECTIONS) == len(CALLS)
+    assert len(SECTIONS) == len(set(CALLS) - {LIST_ACCESS_POINTS, GET_ACCESS_POINT_POLICY})
+
+
+def delegating(snapshot: dict[str, Any], **sections: Any) -> Any:
+    """What is read of access points where the bucket policy leaves the choice to them."""
+    ours = {"StringEquals": {"s3:DataAccessPointAccount": "111111111111"}}
+    left = {"Effect": "Allow", "Principal": "*", "Action": "s3:*", "Resource": "*", "Condition": ours}
+    policy = json.loads(snapshot["owner"]["GetBucketPolicy"]["Policy"])
+    text = json.dumps({**policy, "Statement": [*policy["Statement"], left]})
+    owner, _ = read({**snapshot, "owner": {**snapshot["owner"], "GetBucketPolicy": {"Policy": text}, **sections}})
+    assert owner.bucket
+    return owner.bucket.access_points
+
+
+def test_access_points_are_asked_for_only_where_the_bucket_policy_tells_them_apart(intact: dict[str, Any]) -> None:
+    assert sources(read(intact))["bucket.access_points"] == Found(())
+    unread = delegating(intact)
+    assert unread.message == "the snapshot has no section `owner.ListAccessPoints`; add it"
+
+
+def test_access_points_are_read_with_their_policies_and_null_is_none(intact: dict[str, Any]) -> None:
+    arn = "arn:aws:s3:eu-west-1:111111111111:accesspoint/"
+    listed = [{"Name": name, "AccessPointArn": arn + name, "NetworkOrigin": "Internet"} for name in ("two", "one")]
+    sections = {
+        "ListAccessPoints": {"AccessPointList": listed},
+        "GetAccessPointPolicy": {"one": {"Policy": "{}"}, "two": None},
+    }
+    assert delegating(intact, **sections) == Found(
+        (AccessPoint("one", f"{arn}one", "Internet", "{}"), AccessPoint("two", f"{arn}two", "Internet", ""))
+    )
+    assert delegating(intact, ListAccessPoints=None) == Found(())
+    sections["GetAccessPointPolicy"] = {"one": {"Policy": "{}"}}
+    assert "has no `two`; add it" in delegating(intact, **sections).message
 
 
 @pytest.mark.parametrize(("part", "section"), SECTIONS)

@@ -13,12 +13,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from threelocks.aws import ceilings, trails, watched
-from threelocks.aws.answer import Answer, Call, source
+from threelocks.aws.answer import Answer, Call, NothingThereError, UnreadError, changed, source
 from threelocks.aws.look import Answers, Asker, Look
 from threelocks.aws.session import ClientSource
 from threelocks.contract import Contract, Party
+from threelocks.locks.access_points import matter
 from threelocks.observation import (
     Absent,
+    AccessPoint,
     AclGrant,
     BucketAcl,
     BucketObservation,
@@ -35,7 +37,7 @@ from threelocks.observation import (
     Source,
     Unreadable,
 )
-from threelocks.policy.arn import Arn
+from threelocks.policy.arn import Arn, BadArnError
 
 _NO_BUCKET = frozenset({"NoSuchBucket"})
 _NO_ENTITY = frozenset({"NoSuchEntity", "NoSuchEntityException"})
@@ -87,6 +89,15 @@ GET_ACCOUNT_BLOCK = Call(
     gone=frozenset(),
     none=frozenset({_NO_BLOCK}),
 )
+LIST_ACCESS_POINTS = Call("s3control", "ListAccessPoints", "list_access_points", "s3:ListAccessPoints", _NO_BUCKET)
+GET_ACCESS_POINT_POLICY = Call(
+    "s3control",
+    "GetAccessPointPolicy",
+    "get_access_point_policy",
+    "s3:GetAccessPointPolicy",
+    gone=frozenset({"NoSuchAccessPoint"}),
+    none=frozenset({"NoSuchAccessPointPolicy"}),
+)
 GET_ROLE = _iam("GetRole", "get_role")
 LIST_ROLE_POLICIES = _iam("ListRolePolicies", "list_role_policies")
 GET_ROLE_POLICY = _iam("GetRolePolicy", "get_role_policy")
@@ -108,6 +119,8 @@ CALLS: tuple[Call, ...] = (
     GET_BUCKET_ACL,
     GET_BUCKET_PAYER,
     GET_ACCOUNT_BLOCK,
+    LIST_ACCESS_POINTS,
+    GET_ACCESS_POINT_POLICY,
     GET_ROLE,
     LIST_ROLE_POLICIES,
     GET_ROLE_POLICY,
@@ -215,13 +228,15 @@ def _observe_bucket(look: Look, contract: Contract) -> BucketObservation:
     if isinstance(region, Absent):
         gone = Absent()
         return BucketObservation(
-            region, gone, gone, gone, account_block, encryption=gone, ownership=gone, acl=gone, requester_pays=gone
+            *(region, gone, gone, gone, account_block),
+            **dict.fromkeys(("encryption", "ownership", "acl", "requester_pays", "access_points"), gone),
         )
     known = isinstance(region, Found)
     encryption = source(lambda: _read_encryption(s3(GET_BUCKET_ENCRYPTION, bucket)), known=known)
+    policy = source(lambda: s3(GET_BUCKET_POLICY, bucket).document("Policy"), known=known)
     return BucketObservation(
         region=region,
-        policy=source(lambda: s3(GET_BUCKET_POLICY, bucket).document("Policy"), known=known),
+        policy=policy,
         policy_is_public=source(
             lambda: s3(GET_BUCKET_POLICY_STATUS, bucket).flag("PolicyStatus.IsPublic"), known=known
         ),
@@ -231,7 +246,47 @@ def _observe_bucket(look: Look, contract: Contract) -> BucketObservation:
         ownership=source(lambda: _read_ownership(s3(GET_BUCKET_OWNERSHIP, bucket)), known=known),
         acl=source(lambda: _read_acl(s3(GET_BUCKET_ACL, bucket)), known=known),
         requester_pays=source(lambda: s3(GET_BUCKET_PAYER, bucket).text("Payer") == "Requester", known=known),
+        access_points=_observe_access_points(s3, contract, policy, known=known),
     )
+
+
+_MOST_ACCESS_POINTS = 200  # of one bucket that are read: a second or so for every twenty
+
+
+def _observe_access_points(
+    s3: Asker, contract: Contract, policy: Source[str], *, known: bool
+) -> Source[tuple[AccessPoint, ...]]:
+    """The account's own access points of the bucket; those of other accounts it cannot see."""
+    if isinstance(policy, Unreadable):
+        return policy
+    if not matter(policy.value if isinstance(policy, Found) else "{}", contract):
+        return Found(())
+    asked = {"AccountId": contract.owner.account, "Bucket": contract.bucket.name}
+
+    def read() -> tuple[AccessPoint, ...]:
+        listed = [*s3.pages(LIST_ACCESS_POINTS, "AccessPointList", asked, asks_by="NextToken")]
+        if len(listed) > _MOST_ACCESS_POINTS:
+            raise UnreadError(Unreadable(LIST_ACCESS_POINTS.name, f"MoreThan{_MOST_ACCESS_POINTS}AccessPoints"))
+        return tuple(sorted((_access_point(s3, contract, each) for each in listed), key=lambda point: point.name))
+
+    return source(read, known=known)
+
+
+def _access_point(s3: Asker, contract: Contract, listed: Answer) -> AccessPoint:
+    name = listed.text("Name")
+    try:
+        question = {"AccountId": contract.owner.account, "Name": name}
+        policy = s3(GET_ACCESS_POINT_POLICY, question).document("Policy")
+    except NothingThereError as error:
+        if error.gone:
+            raise UnreadError(changed(error.call, f"`{name}` was deleted while it was read")) from error
+        policy = ""
+    arn = listed.text("AccessPointArn")
+    try:
+        Arn.parse(arn)
+    except BadArnError:
+        raise listed.unexpected("AccessPointArn", "is not an ARN") from None
+    return AccessPoint(name, arn, listed.text("NetworkOrigin"), policy)
 
 
 def _unless_a_strangers(s3: Asker, contract: Contract, region: Source[str]) -> Source[str]:

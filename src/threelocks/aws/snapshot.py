@@ -24,6 +24,7 @@ from threelocks.aws.ceilings import DESCRIBE_POLICY as _DESCRIBE_POLICY
 from threelocks.aws.read import (
     CALLS,
     DESCRIBE_KEY,
+    GET_ACCESS_POINT_POLICY,
     GET_ACCOUNT_BLOCK,
     GET_BUCKET_LOCATION,
     GET_KEY_POLICY,
@@ -31,6 +32,7 @@ from threelocks.aws.read import (
     GET_POLICY_VERSION,
     GET_ROLE,
     GET_ROLE_POLICY,
+    LIST_ACCESS_POINTS,
     LIST_ATTACHED_POLICIES,
     LIST_GRANTS,
     LIST_KEY_POLICIES,
@@ -196,6 +198,7 @@ _LISTS = {
     LIST_ATTACHED_POLICIES: "AttachedPolicies",
     LIST_KEY_POLICIES: "PolicyNames",
     LIST_GRANTS: "Grants",
+    LIST_ACCESS_POINTS: "AccessPointList",
 }
 # The operations by which a thing exists at all: null means that it does not.
 _WHOLES = (GET_BUCKET_LOCATION, GET_ROLE, DESCRIBE_KEY, DESCRIBE_ENDPOINTS)
@@ -214,6 +217,7 @@ _PER_POLICY = {
     GET_ROLE_POLICY: _PerPolicy("PolicyName", "PolicyDocument", lambda answer: answer.get("PolicyName")),
     GET_KEY_POLICY: _PerPolicy("PolicyName", "Policy", lambda answer: answer.get("PolicyName", "default")),
     GET_POLICY: _PerPolicy("PolicyArn", "Policy", lambda answer: _object(answer["Policy"], "Policy").get("Arn")),
+    GET_ACCESS_POINT_POLICY: _PerPolicy("Name", "Policy", lambda _: None),
     GET_POLICY_VERSION: _PerPolicy("PolicyArn", "PolicyVersion", lambda _: None),
 }
 
@@ -325,6 +329,8 @@ def _of_policy(call: Call, body: Mapping[str, Any], asked: Mapping[str, Any], wh
         answers = body
     if policy not in answers:
         raise _error(call, LEFT_OUT, f"the snapshot's section `{where}` has no `{policy}`; add it")
+    if answers[policy] is None and call.none:
+        raise _error(call, min(call.none), "null in the snapshot")
     answer = _object(answers[policy], f"{where}.{policy}")
     if call is GET_POLICY_VERSION:
         _is_default(call, answer, asked, f"{where}.{policy}")

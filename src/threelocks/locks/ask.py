@@ -297,7 +297,8 @@ def _escape(space: Space, layered: Layered, layer: Layer | None, point: Point, a
     decision = authorize(request, layered.policies)
     if decision.outcome in (Outcome.EXPLICITLY_DENIED, Outcome.IMPLICITLY_DENIED):
         raise UndecidedError(_contradicted(layered))
-    statements = tuple(s for answer in decision.layers if answer.layer is layer for s in answer.allowing)
+    told = (layer, Layer.ACCESS_POINT_POLICY)
+    statements = tuple(s for answer in decision.layers if answer.layer in told for s in answer.allowing)
     unsettled = decision.outcome is Outcome.UNKNOWN
     witness = as_witness(request, space, layered, absences=False, unsettled=unsettled)
     return Escape(tuple(sorted(actions)), witness, layer, statements)

@@ -8,6 +8,7 @@ from functools import partial
 
 from threelocks.contract import BucketKeys, Contract
 from threelocks.finding import Finding, Kind, Lock, Remedy
+from threelocks.locks.access_points import judge_access_points, through_others, told_apart, without
 from threelocks.locks.ask import Layered
 from threelocks.locks.bucket_acl import judge_acl
 from threelocks.locks.bucket_settings import judge_settings
@@ -45,7 +46,7 @@ def judge_bucket(case: Case, bucket: BucketObservation) -> list[Finding]:
         return [_missing(about, case)]
     sources = (
         *(bucket.region, bucket.policy, bucket.policy_is_public, bucket.block, bucket.account_block),
-        *(bucket.encryption, bucket.ownership, bucket.acl, bucket.requester_pays),
+        *(bucket.encryption, bucket.ownership, bucket.acl, bucket.requester_pays, bucket.access_points),
     )
     findings = unread(case, about, sources)
     findings += _elsewhere(about, case, bucket.region)
@@ -72,14 +73,16 @@ def _policy_findings(about: About, case: Case, bucket: BucketObservation, parsed
     )
     opened = open_findings(case, about, layered, S3_ACTIONS, partial(mend_bucket, case.contract))
     findings = as_ghosts(opened, parsed.documents, "bucket", partial(mend_bucket_ghost, case.contract))
-    guarded = Guarded("bucket", layered, targets(case, parsed.documents), _narrowing(case))
+    whole = targets(case, parsed.documents)
+    guarded = Guarded("bucket", layered, tuple(doors(case, parsed.documents)), _narrowing(case))
     if cut_off:
         # Nobody outside the owner's account gets in but AWS services. That `*` may stand for them, too, goes without
         # saying beside the public statement.
         services = narrow_findings(case, about, guarded, asked=is_service)
         return [*findings, _public_block(about, case), *(one for one in services if one.kind is Kind.WIDE)]
-    findings += judge_acl(about, case, bucket, layered, guarded.targets)
-    return findings + narrow_findings(case, about, guarded)
+    findings += judge_acl(about, case, bucket, layered, tuple(map(without, whole)))
+    findings += narrow_findings(case, about, guarded)
+    return findings + judge_access_points(case, bucket, layered, whole)
 
 
 def targets(case: Case, documents: tuple[Document, ...]) -> tuple[Target, ...]:
@@ -93,9 +96,19 @@ def targets(case: Case, documents: tuple[Document, ...]) -> tuple[Target, ...]:
     further = unknown_actions((*BUCKET_ACTIONS, *OBJECT_ACTIONS), documents)
     itself, objects = View(RESOURCE, (bucket,)), View(RESOURCE, (f"{bucket}/", 0))
     return (
-        Target(itself, owner, Group(()), (*BUCKET_ACTIONS, *further), keys),
-        Target(objects, owner, Group((OBJECT_KEY,)), (*OBJECT_ACTIONS, *further), keys),
+        Target(itself, owner, {RESOURCE: Group(())}, (*BUCKET_ACTIONS, *further), keys),
+        Target(objects, owner, {RESOURCE: Group((OBJECT_KEY,))}, (*OBJECT_ACTIONS, *further), keys),
     )
+
+
+def doors(case: Case, documents: tuple[Document, ...]) -> Iterable[Target]:
+    """The bucket and its objects, asked for as such and through access points of other accounts: those of its own
+    account have policies that are known, and are asked about one by one."""
+    apart = told_apart(statement for document in documents for statement in document.statements)
+    for target in targets(case, documents):
+        yield without(target)
+        if apart:
+            yield through_others(case, target)
 
 
 def _narrowing(case: Case) -> Remedy:

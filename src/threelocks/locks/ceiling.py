@@ -11,11 +11,14 @@ from functools import partial
 
 from threelocks.contract import Context
 from threelocks.finding import Finding, Lock, Remedy
+from threelocks.locks.access_points import ARN, OF_ACCOUNT, ORIGIN, as_policies
 from threelocks.locks.ask import Failure, Layered
 from threelocks.locks.case import About, Case, parse, premise, unread
+from threelocks.locks.commands import access_point_policy_commands
 from threelocks.locks.findings import open_findings
 from threelocks.observation import (
     Absent,
+    AccessPoint,
     Found,
     NamedEndpoint,
     NamedPolicy,
@@ -62,8 +65,27 @@ def not_watched(case: Case) -> tuple[str, ...]:
         above.append((Layer.RESOURCE_CONTROL_POLICY, observed.rcps is not None or readers.owner is not None))
     elif account == contract.key_account:
         above.append((Layer.RESOURCE_CONTROL_POLICY, observed.key_rcps is not None or readers.key_holder is not None))
+    remarks += [text for context in contract.contexts for text in _through_unjudged(case, context)]
     unwatched = [_NAMES[layer] for layer, is_watched in above if not is_watched]
     return (*([f"ceilings not watched: {', '.join(unwatched)}"] if unwatched else []), *remarks)
+
+
+def _through_unjudged(case: Case, context: Context) -> Iterator[str]:
+    """What is not judged of a context that comes through an access point."""
+    contract, account, stated = case.contract, case.observation.account, _stated(context)
+    if not any(stated.get(key) for key in (ARN, OF_ACCOUNT, ORIGIN)):
+        return
+    holders = {_holder(arn) for arn in stated.get(ARN) or ("",)}
+    if account == contract.owner.account and holders != {account}:
+        yield (
+            f"context `{context.name}`: the policy of the access point is not judged, since the context names none of "
+            "this account by its ARN (s3:DataAccessPointArn)"
+        )
+    if account == contract.consumer.account:
+        yield (
+            f"context `{context.name}`: identity policies are judged by the bucket's ARN; whether AWS asks for that of "
+            "the access point as well is not watched"
+        )
 
 
 _NAMES = {
@@ -94,9 +116,11 @@ def _ceilings(case: Case) -> Iterator[_Ceiling]:
             yield _Ceiling(layer, about, source, case, actions)
     for named in observed.endpoints:
         yield from _endpoint(case, named)
-    if case.observation.account == contract.consumer.account:
-        for context in contract.contexts:
+    for context in contract.contexts:
+        if case.observation.account == contract.consumer.account:
             yield from _session(case, context)
+        if point := _access_point(case, context):
+            yield _at_access_point(case, context, point, s3)
 
 
 def _endpoint(case: Case, named: NamedEndpoint) -> Iterator[_Ceiling]:
@@ -135,6 +159,31 @@ def _session(case: Case, context: Context) -> Iterator[_Ceiling]:
         about = About(Lock.CEILING, case.contract.consumer.account, f"session policy of {context.name}", name)
         source = _alone(context.name, Found(context.session_policy))
         yield _Ceiling(Layer.SESSION_POLICY, about, source, _within(case, [context]), case.contract.actions)
+
+
+def _stated(context: Context) -> dict[str, tuple[str, ...] | None]:
+    """What a context says of condition keys, whose names know no case."""
+    return {key.lower(): values for key, values in context.keys.items()}
+
+
+def _access_point(case: Case, context: Context) -> AccessPoint | None:
+    """The access point that a context comes through, where it is one of this account's."""
+    named, bucket = _stated(context).get(ARN) or (), case.observation.bucket
+    points = bucket.access_points if bucket else None
+    return next((p for p in points.value if p.arn in named), None) if isinstance(points, Found) else None
+
+
+def _holder(point: str) -> str:
+    """The account of an access point's ARN; empty where a context states something that is no ARN."""
+    parts = point.split(":")
+    return parts[4] if len(parts) == len("arn:aws:s3:region:account:accesspoint".split(":")) else ""
+
+
+def _at_access_point(case: Case, context: Context, point: AccessPoint, actions: tuple[str, ...]) -> _Ceiling:
+    about = About(Lock.CEILING, case.observation.account, point.arn, f"the policy of the access point {point.name}")
+    policies = tuple(policy for _, policy in as_policies(point))
+    source = Found((PolicyLevel("", policies),))
+    return _Ceiling(Layer.ACCESS_POINT_POLICY, about, source, _within(case, [context]), actions)
 
 
 def _alone(name: str, source: Source[str]) -> Source[tuple[PolicyLevel, ...]]:
@@ -178,6 +227,8 @@ def _policies(layer: Layer, levels: tuple[tuple[Document, ...], ...]) -> Policie
         return Policies(rcps=levels)
     if layer is Layer.VPC_ENDPOINT_POLICY:
         return Policies(endpoint=levels[0][0])
+    if layer is Layer.ACCESS_POINT_POLICY:
+        return Policies(access_point=levels[0])
     return Policies(session=levels[0])
 
 
@@ -206,6 +257,11 @@ def _at_endpoint(about: About, which: str) -> Remedy:
     return Remedy(about.account, f"Let the agreed requests pass {about.name}{which}.", None, commands)
 
 
+def _below(about: About, which: str) -> Remedy:
+    sentence = f"Let the agreed requests pass {about.name}{which}; it names objects below the access point."
+    return Remedy(about.account, sentence, None, access_point_policy_commands(about.resource))
+
+
 def _in_session(about: About, which: str) -> Remedy:
     sentence = f"Have the pipelines pass a session policy{which} that allows what was agreed, and agree on that one."
     return Remedy(about.account, sentence)
@@ -214,6 +270,7 @@ def _in_session(about: About, which: str) -> Remedy:
 _REMEDIES: dict[str, Callable[[About, str], Remedy]] = {
     "ceiling.vpc-endpoint": _at_endpoint,
     "ceiling.session-policy": _in_session,
+    "ceiling.access-point": _below,
 }
 
 
@@ -222,6 +279,7 @@ _REMEDIES: dict[str, Callable[[About, str], Remedy]] = {
 
 def _premises(case: Case) -> Iterator[Finding]:
     yield from _organization_premises(case)
+    yield from _access_point_premises(case)
     for named in case.observation.ceilings.endpoints:
         for service, contexts in _coming_through(case, named.id).items():
             wrong = _wrong(named.endpoint, service)
@@ -229,6 +287,22 @@ def _premises(case: Case) -> Iterator[Finding]:
                 field = f"contexts.{contexts[0].name}.endpoints.{service}"
                 yield _false(case, named.id, field, f"{named.id} {wrong}, so no reader comes through it")
             yield from _elsewhere(case, named, contexts)
+
+
+def _access_point_premises(case: Case) -> Iterator[Finding]:
+    """That each access point that a context names is there."""
+    bucket = case.observation.bucket
+    for context in case.contract.contexts if bucket and isinstance(bucket.access_points, Found) else ():
+        named = _stated(context).get(ARN) or ()
+        if named and _holder(named[0]) == case.observation.account and not _access_point(case, context):
+            about = About(Lock.CEILING, case.observation.account, named[0], "the access point")
+            sentence = "Create the access point again, or agree on the one that the readers come through now."
+            yield premise(
+                about,
+                f"contexts.{context.name}.keys.{ARN}",
+                f"the contract says that readers come through {named[0]}, and the bucket has no such access point",
+                Remedy(about.account, sentence),
+            )
 
 
 def _organization_premises(case: Case) -> Iterator[Finding]:
@@ -278,7 +352,7 @@ def _wrong(endpoint: Source[VpcEndpoint], service: str) -> str:
 def _elsewhere(case: Case, named: NamedEndpoint, contexts: Sequence[Context]) -> Iterator[Finding]:
     """Requests carry the VPC of the endpoint that they come through."""
     for context in contexts:
-        stated = {key.lower(): values for key, values in context.keys.items()}
+        stated = _stated(context)
         if "aws:sourcevpc" not in stated or not isinstance(named.endpoint, Found):
             continue
         vpc, agreed = named.endpoint.value.vpc, stated["aws:sourcevpc"] or ()

@@ -17,6 +17,17 @@ def bucket_policy_commands(contract: Contract) -> tuple[str, ...]:
     )
 
 
+def access_point_policy_commands(point: str) -> tuple[str, ...]:
+    """For the access point of this ARN."""
+    arn = Arn.parse(point)
+    which = f"--region {arn.region} --account-id {arn.account} --name {arn.resource.removeprefix('accesspoint/')}"
+    return (
+        f"aws s3control get-access-point-policy {which} --query Policy --output text > policy.json",
+        _EDIT,
+        f"aws s3control put-access-point-policy {which} --policy file://policy.json",
+    )
+
+
 def key_policy_commands(contract: Contract) -> tuple[str, ...]:
     which = f"--region {Arn.parse(contract.key).region} --key-id {contract.key} --policy-name default"
     return (

@@ -16,6 +16,7 @@ from datetime import datetime
 from threelocks.contract import Contract
 from threelocks.finding import Change, Difference, Edit, Lock, Witness
 from threelocks.locks import bucket_policy, identity_policy, key_policy
+from threelocks.locks.access_points import told_apart
 from threelocks.locks.ask import Layered, as_witness
 from threelocks.locks.callers import ANYONE, SERVICES, STRANGERS, CallerClass, classes
 from threelocks.locks.case import Case
@@ -37,6 +38,7 @@ EDITS, EDIT_LINES, LINE = 6, 40, 200
 
 _UNSETTLED = "that rests on behaviour that AWS does not document"
 _DISAGREE = "the search and the evaluator disagree about a request: please report this"
+_BY_ACCESS_POINTS = "what may be done through the account's own access points: that rests on their policies, too"
 _UNBOUNDED = '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}'
 
 
@@ -226,7 +228,7 @@ _ACTIONS = {Lock.BUCKET_POLICY: bucket_policy.S3_ACTIONS, Lock.KEY_POLICY: key_p
 
 def _targets(pair: _Pair) -> tuple[Target, ...]:
     if pair.lock is Lock.BUCKET_POLICY:
-        return bucket_policy.targets(pair.case, pair.documents)
+        return tuple(bucket_policy.doors(pair.case, pair.documents))
     return key_policy.targets(pair.case)
 
 
@@ -380,6 +382,8 @@ def _differences(pair: _Pair) -> tuple[list[_Told], tuple[str, ...]]:
     if not pair.changed and pair.before.is_cut_off == pair.after.is_cut_off:
         return [], pair.undecided
     finder = _Finder(pair, {}, dict.fromkeys(pair.undecided))
+    if pair.lock is Lock.BUCKET_POLICY and told_apart(pair.changed):
+        finder.undecided[_BY_ACCESS_POINTS] = None
     for question in _questions(pair):
         for allowed in (False, True):
             try:

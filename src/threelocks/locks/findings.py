@@ -22,6 +22,7 @@ _CEILINGS = {
     Layer.SERVICE_CONTROL_POLICY: "ceiling.scp",
     Layer.RESOURCE_CONTROL_POLICY: "ceiling.rcp",
     Layer.VPC_ENDPOINT_POLICY: "ceiling.vpc-endpoint",
+    Layer.ACCESS_POINT_POLICY: "ceiling.access-point",
 }
 _TOKEN_AGE = "aws:tokenissuetime"  # noqa: S105 - a condition key's name
 

@@ -93,7 +93,7 @@ def targets(case: Case) -> tuple[Target, ...]:
         "aws:requestedregion": Const((Arn.parse(contract.key).region,)),
         **at_present(case),
     }
-    return (Target(View(RESOURCE, (contract.key,)), contract.key_account, Group(()), KEY_ACTIONS, keys),)
+    return (Target(View(RESOURCE, (contract.key,)), contract.key_account, {RESOURCE: Group(())}, KEY_ACTIONS, keys),)
 
 
 def _narrowing(case: Case) -> Remedy:

@@ -9,6 +9,7 @@ from functools import lru_cache
 from threelocks.finding import Finding, Kind, Remedy, Scope
 from threelocks.locks.ask import Escape, Layered, escapes
 from threelocks.locks.case import About, Case
+from threelocks.locks.terms import through
 from threelocks.locks.words import listed, telling_first
 from threelocks.policy.actions import carries
 from threelocks.policy.box import Literal
@@ -67,6 +68,7 @@ def _space(universe: Universe, actions: tuple[str, ...], keys: frozenset[str]) -
         universe.resource_account,
         universe.groups,
         {**bound, **universe.keys},
+        through=through(universe.resource, universe.keys.get("s3:dataaccesspointarn")),
     )
 
 

@@ -15,7 +15,7 @@ from threelocks.locks.inside import is_inside
 from threelocks.locks.narrow import Excess, Universe, escapes_of, not_searched, wide_findings
 from threelocks.locks.terms import keys_in_play
 from threelocks.policy.authorize import Layer
-from threelocks.policy.box import is_fixed
+from threelocks.policy.box import Literal, is_fixed
 from threelocks.policy.document import Document, Effect, PrincipalEntry, PrincipalType, Statement
 from threelocks.policy.principal import Named, parse_name
 from threelocks.policy.request import CallerKind
@@ -29,9 +29,10 @@ class Target:
 
     resource: View
     account: str
-    group: Group
+    groups: dict[str, Group]
     actions: tuple[str, ...]
     keys: dict[str, Binding]
+    must: tuple[Literal, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,12 +118,12 @@ def _universe(case: Case, caller: CallerClass, target: Target, actions: tuple[st
     return Universe(
         label=caller.label,
         caller=caller.space,
-        groups={CALLER: caller.group, target.resource.group: target.group},
+        groups={CALLER: caller.group, **target.groups},
         resource=target.resource,
         resource_account=target.account,
         actions=actions,
         keys={**target.keys, **caller.keys(case)},
-        must=caller.must,
+        must=(*caller.must, *target.must),
         scope=caller.scope,
     )
 

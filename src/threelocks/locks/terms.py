@@ -67,11 +67,12 @@ def keys_in_play(documents: Iterable[Document]) -> frozenset[str]:
     keys: set[str] = set()
     for document in documents:
         for statement in document.statements:
-            keys |= _keys_of(statement)
+            keys |= keys_of(statement)
     return frozenset(keys)
 
 
-def _keys_of(statement: Statement) -> set[str]:
+def keys_of(statement: Statement) -> set[str]:
+    """Those of one statement."""
     return {condition.key for condition in statement.conditions} | variables_of(statement)
 
 
@@ -190,11 +191,25 @@ def _assemble(
     bound |= way.bindings(action)
     bound |= {key: Free() for key in asked - bound.keys()}
     bound |= {key: ABSENT for key in bound if not carries(action, key)}
-    space = Space(caller, (action,), resource, resource_account, {CALLER: CALLER_GROUP, **groups}, bound)
+    space = Space(
+        *(caller, (action,), resource, resource_account, {CALLER: CALLER_GROUP, **groups}, bound),
+        through=through(resource, bound.get("s3:dataaccesspointarn")),
+    )
     opened = {key: value for key, value in _from_now_on(case).items() if key not in way.keys}
     return Required(
         action, space, replace(space, keys={**bound, **opened}), (*_sessions(case.contract), *must), way.name
     )
+
+
+def through(resource: View, point: Binding | None) -> View | None:
+    """A bucket or its objects, as the policy of the access point names them that a request comes through.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-points-policies.html
+    """
+    if not isinstance(point, Const) or point.values is None or len(point.values) != 1:
+        return None
+    _, slash, key = str(resource.parts[0]).partition("/")
+    return View(resource.group, (f"{point.values[0]}{slash and '/object/'}{key}", *resource.parts[1:]))
 
 
 def _from_now_on(case: Case) -> dict[str, Binding]:

@@ -33,6 +33,7 @@ class Layer(StrEnum):
     RESOURCE_CONTROL_POLICY = "resource control policy"
     VPC_ENDPOINT_POLICY = "VPC endpoint policy"
     RESOURCE_POLICY = "resource policy"
+    ACCESS_POINT_POLICY = "access point policy"
     GRANT = "grant"
     PUBLIC_ACCESS_BLOCK = "public access block"
 
@@ -42,7 +43,8 @@ class Policies:
     """All policies that have a say. None: that layer is not asked (an empty tuple is asked, and allows nothing).
 
     The outer tuple of `scps` and `rcps` is the levels of the organization, root first; each level must allow.
-    `restrict_public`: the bucket's policy is public and RestrictPublicBuckets is on.
+    `access_point`: the policy of the access point that requests come through. `restrict_public`: the bucket's policy is
+    public and RestrictPublicBuckets is on.
     """
 
     identity: tuple[Document, ...] | None = None
@@ -52,6 +54,7 @@ class Policies:
     rcps: tuple[tuple[Document, ...], ...] = ()
     endpoint: Document | None = None
     resource: tuple[Document, ...] | None = None
+    access_point: tuple[Document, ...] | None = None
     grants: Document | None = None
     restrict_public: bool = False
     # What `authorize` worked out of the policies once; no part of their value.
@@ -92,7 +95,8 @@ def authorize(request: Request, policies: Policies) -> Decision:
     context = request.context
     lacking = tuple([key for key in plan.keys if key not in context])
     asked = Asked(request)
-    layers = [_answer(layer, matchers, asked) for layer, matchers in plan.layers]
+    through = asked if policies.access_point is None else Asked(request, request.through)
+    layers = [_answer(layer, matchers, through if layer is _ACCESS_POINT else asked) for layer, matchers in plan.layers]
     if policies.restrict_public and _is_cut_off(request):
         layers.append(LayerAnswer(Layer.PUBLIC_ACCESS_BLOCK, _YES, _YES))
     answers = tuple(layers)
@@ -176,6 +180,7 @@ def _documents(request: Request, policies: Policies) -> list[tuple[Layer, tuple[
         (Layer.VPC_ENDPOINT_POLICY, _alone(policies.endpoint)),
         (Layer.RESOURCE_POLICY, policies.resource),
         (Layer.GRANT, _alone(policies.grants)),
+        (Layer.ACCESS_POINT_POLICY, policies.access_point),
     ]
     return [(layer, documents) for layer, documents in held if documents is not None]
 
@@ -223,7 +228,11 @@ def _answer(layer: Layer, matchers: tuple[Matcher, ...], asked: Asked) -> LayerA
 
 # --- one statement ----------------------------------------------------------------------------------------------------
 
-WITH_PRINCIPAL = (*(Layer.RESOURCE_POLICY, Layer.GRANT, Layer.RESOURCE_CONTROL_POLICY, Layer.VPC_ENDPOINT_POLICY),)
+WITH_PRINCIPAL = (
+    *(Layer.RESOURCE_POLICY, Layer.GRANT, Layer.RESOURCE_CONTROL_POLICY, Layer.VPC_ENDPOINT_POLICY),
+    Layer.ACCESS_POINT_POLICY,
+)
+_ACCESS_POINT = Layer.ACCESS_POINT_POLICY  # its policy names objects below the access point, not below the bucket
 _ENDPOINT, _RCP = Layer.VPC_ENDPOINT_POLICY, Layer.RESOURCE_CONTROL_POLICY
 
 
@@ -231,7 +240,8 @@ def matches(statement: Statement, request: Request, layer: Layer) -> Truth:
     """Whether a statement, standing in a policy of that layer, speaks of the request; MAYBE at most when opaque."""
     if not speaks_of_action(statement, request.action):
         return _NO
-    return _truth(matcher_of(statement), Asked(request), layer)
+    resource = request.through if layer is _ACCESS_POINT else request.resource
+    return _truth(matcher_of(statement), Asked(request, resource), layer)
 
 
 def _truth(matcher: Matcher, asked: Asked, layer: Layer) -> Truth:
@@ -280,7 +290,12 @@ _CEILINGS = (Layer.SERVICE_CONTROL_POLICY, Layer.RESOURCE_CONTROL_POLICY, Layer.
 
 
 def _combined(asked: Asked, policies: Policies, layers: tuple[LayerAnswer, ...]) -> tuple[Truth, Layer | None]:
-    """Whether the Allows suffice, and the first layer that keeps them from being sure."""
+    """Whether the Allows suffice, and the first layer that keeps them from being sure.
+
+    Through an access point, callers of other accounts need the Allow of its policy beside that of the bucket's. Inside
+    one account it can only deny.
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-points-policies.html
+    """
     caller, owner = asked.request.caller, asked.request.resource_account
     by_policy = policies.resource is not None or policies.grants is not None
     if caller.account != owner and all(answer.allow is _YES for answer in layers):
@@ -294,6 +309,8 @@ def _combined(asked: Asked, policies: Policies, layers: tuple[LayerAnswer, ...])
         if by_policy:
             given = [answer.allow for answer in layers if answer.layer in _OF_THE_RESOURCE]
             needed.append((max(given), _BY_RESOURCE))
+        if caller.account != owner:
+            needed += [(answer.allow, answer.layer) for answer in layers if answer.layer is _ACCESS_POINT]
     weakest = min([truth for truth, _ in needed], default=_YES)
     return weakest, next((layer for truth, layer in needed if truth is weakest), None)
 

@@ -271,7 +271,7 @@ def _literals(statement: Statement, layer: Layer, reading: Reading) -> Iterable[
     if layer in WITH_PRINCIPAL:
         expr = _principal_expr(statement, layer, reading)
         yield from _text_literal(CALLER, expr)
-    yield from _resource_literal(statement, reading)
+    yield from _resource_literal(statement, reading, reading.space.resource_of(layer))
     for condition in statement.conditions:
         yield from _condition_literals(condition, statement, reading)
 
@@ -302,10 +302,9 @@ def _text_literal(group: str, expr: Expr, *, absent: bool = False, optional: boo
         raise _NeverError
 
 
-def _resource_literal(statement: Statement, reading: Reading) -> Iterable[Literal]:
+def _resource_literal(statement: Statement, reading: Reading, view: View) -> Iterable[Literal]:
     if statement.resources is None:
         raise _NeverError
-    view = reading.space.resource
     if _has_variables(statement.resources, statement):
         lookup = bracket(reading, negated=statement.not_resource)
         parsed = (parse_pattern(text, variables=True) for text in statement.resources)

@@ -17,13 +17,15 @@ _ACTIONS = 1024  # actions remembered for one document: a service has a few hund
 
 
 class Asked:
-    """A request, with the keys that follow from who asks worked out when first needed."""
+    """A request, with the keys that follow from who asks worked out when first needed. `resource`: what a layer knows
+    the resource as, where that is not the request's own.
+    """
 
     __slots__ = ("_context", "_own", "request", "resource")
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: Request, resource: str | None = None) -> None:
         self.request = request
-        self.resource = request.resource
+        self.resource = request.resource if resource is None else resource
         self._context = request.context
         self._own: dict[str, tuple[str, ...]] | None = None
 

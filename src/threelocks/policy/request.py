@@ -103,6 +103,7 @@ class Request:
     resource: str  # an ARN
     resource_account: str
     context: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    through: str = ""  # the resource as the policy of the access point names it that the request comes through
 
     def values(self, key: str) -> tuple[str, ...] | None:
         """The values of a condition key (in lower case), or None when the request does not carry it."""

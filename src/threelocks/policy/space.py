@@ -11,6 +11,7 @@ import string
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from threelocks.policy.authorize import Layer
 from threelocks.policy.pattern import utf16
 from threelocks.policy.request import Caller, CallerKind, Request
 
@@ -290,6 +291,11 @@ class Space:
     groups: Mapping[str, Group]
     keys: Mapping[str, Binding]
     elsewhere: Binding = field(default_factory=Free)
+    through: View | None = None  # the resource as an access point's policy names it, over the same group
+
+    def resource_of(self, layer: Layer) -> View:
+        """The resource, as policies of that layer name it."""
+        return self.through if self.through and layer is Layer.ACCESS_POINT_POLICY else self.resource
 
     def binding(self, key: str) -> Binding:
         """How a condition key (in lower case) is bound."""
@@ -324,4 +330,5 @@ class Point:
             resource=space.resource.spell(resource or ()),
             resource_account=space.resource_account,
             context=context,
+            through=space.through.spell(resource or ()) if space.through else "",
         )

@@ -149,6 +149,7 @@ _BUCKET = BucketObservation(
     ownership=Found("BucketOwnerEnforced"),
     acl=Found(BucketAcl("canonical", (AclGrant("canonical", "FULL_CONTROL"),))),
     requester_pays=NO,
+    access_points=EMPTY,
 )
 
 

@@ -561,36 +561,6 @@ def test_what_nobody_is_let_in_by_is_not_wide_while_public_access_is_blocked() -
     }
 
 
-# --- access points ----------------------------------------------------------------------------------------------------
-
-THROUGH_OURS = {"StringEquals": {"s3:DataAccessPointAccount": OWNER}}
-
-
-def test_a_bucket_that_leaves_the_choice_to_its_access_points_is_open_to_whom_they_may_choose() -> None:
-    """Their policies are not read: what they let in can only be less than what the bucket policy leaves to them.
-
-    https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-points-policies.html
-    """
-    found = findings(bucket(SHARE_BUCKET, allow("s3:*", BOTH, to="*", when=THROUGH_OURS)))
-    assert {(one.code, one.principal) for one in found} == {
-        ("bucket.wide-action", ROLE),
-        ("bucket.wide-principal", REST_OF_B),
-        ("bucket.wide-principal", ANYONE),
-    }
-    assert all(one.witness and ("s3:dataaccesspointaccount", (OWNER,)) in one.witness.context for one in found)
-
-
-def test_an_access_point_for_the_agreed_role_alone_is_no_drift() -> None:
-    assert findings(bucket(SHARE_BUCKET, allow(list(READ), BOTH, to=ROLE, when=THROUGH_OURS))) == ()
-
-
-def test_readers_are_taken_to_come_without_an_access_point_unless_a_context_says_otherwise() -> None:
-    only_through = unless("StringNotEquals", "s3:DataAccessPointAccount", OWNER)
-    assert only(bucket(SHARE_BUCKET, only_through)).code == "bucket.explicit-deny"
-    through = contract(contexts=[{"name": "ap", "keys": {"s3:DataAccessPointAccount": [OWNER]}}])
-    assert findings(bucket(SHARE_BUCKET, only_through), through) == ()
-
-
 # --- default encryption by an alias -----------------------------------------------------------------------------------
 
 
@@ -724,7 +694,7 @@ def test_a_permission_that_nobody_knows_leaves_the_list_unknown() -> None:
 
 @pytest.mark.parametrize(
     "source",
-    "region policy policy_is_public block account_block encryption ownership acl requester_pays".split(),
+    "region policy policy_is_public block account_block encryption ownership acl requester_pays access_points".split(),
 )
 @pytest.mark.finding("bucket.unread")
 def test_each_source_that_is_unreadable_leaves_the_lock_unknown(source: str) -> None:

@@ -296,3 +296,20 @@ def test_every_policy_of_a_key_and_its_grants_are_kept() -> None:
         "grants",
     ]
     assert documents(found).digest == documents(key(policies=Found(both), grants=Found((GRANT,)))).digest
+
+
+def test_what_is_left_to_access_points_is_said_not_to_be_compared_and_never_told_as_open_to_all() -> None:
+    ours = {"StringEquals": {"s3:DataAccessPointAccount": OWNER}}
+    left = allow("s3:*", [BUCKET, OBJECTS], to="*", when=ours)
+    told = change(bucket(), bucket(SHARE_BUCKET, TLS_ONLY, left))
+    assert told.differences == ()
+    assert told.undecided == (
+        "what may be done through the account's own access points: that rests on their policies, too",
+    )
+    assert change(bucket(SHARE_BUCKET, TLS_ONLY, left), bucket(left, SHARE_BUCKET, TLS_ONLY)).undecided == ()
+
+
+def test_what_access_points_of_other_accounts_may_open_is_told() -> None:
+    strangers = {"StringEquals": {"s3:DataAccessPointAccount": STRANGER}}
+    told = change(bucket(), bucket(SHARE_BUCKET, TLS_ONLY, allow("s3:GetObject", OBJECTS, to="*", when=strangers)))
+    assert ("+", "anyone, without credentials", ("s3:GetObject",), (OBJECTS,)) in said(told)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -54,6 +55,7 @@ LAYERS: dict[Layer, Any] = {
     Layer.RESOURCE_CONTROL_POLICY: lambda *documents: {"rcps": ((ALLOW_ANYONE,), documents)},
     Layer.VPC_ENDPOINT_POLICY: lambda *documents: {"endpoint": documents[-1]},
     Layer.RESOURCE_POLICY: lambda *documents: {"resource": documents},
+    Layer.ACCESS_POINT_POLICY: lambda *documents: {"access_point": documents},
 }
 
 
@@ -240,9 +242,49 @@ def test_ceilings_hold_inside_one_account_too() -> None:
         assert authorize(request, policies).outcome is IMPLICIT
 
 
+POINT = f"arn:aws:s3:eu-west-1:{OWNER}:accesspoint/curated"
+
+
+def below(statement: dict[str, Any], caller: Any, **more: Any) -> Outcome:
+    """What comes of a read of one object through an access point with that one statement."""
+    request = replace(ask(caller), through=f"{POINT}/object/sales/a")
+    policies = Policies(**{"identity": (ALLOW_ALL,), "resource": (ALLOW_ANYONE,), **more})
+    return authorize(request, replace(policies, access_point=(document(statement),))).outcome
+
+
+@pytest.mark.parametrize(
+    ("resource", "outcome"),
+    [
+        (f"{POINT}/object/*", ALLOWED),
+        (f"{POINT}/object/sales/*", ALLOWED),
+        ("*", ALLOWED),
+        (f"{POINT}/object/hr/*", IMPLICIT),
+        (POINT, IMPLICIT),
+        ("arn:aws:s3:::datalake-curated-a/*", IMPLICIT),
+    ],
+)
+def test_an_access_points_policy_names_objects_below_the_access_point(resource: str, outcome: Outcome) -> None:
+    """https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-points-policies.html"""
+    assert below(allow(Principal="*", Resource=resource), role()) is outcome
+
+
+def test_an_access_points_policy_must_allow_other_accounts_and_can_only_deny_its_own() -> None:
+    """https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-points-policies.html"""
+    elsewhere = allow(Principal="*", Resource=f"{POINT}/object/hr/*")
+    assert below(elsewhere, role()) is IMPLICIT
+    assert below(elsewhere, role(OWNER)) is ALLOWED
+    assert below(elsewhere, role(OWNER), resource=None) is ALLOWED
+    assert below(allow(Principal="*"), role(), resource=(NOTHING,)) is IMPLICIT
+    for caller in (role(), role(OWNER)):
+        assert below(deny(Principal="*", Resource=f"{POINT}/object/sales/*"), caller) is EXPLICIT
+
+
 def test_principals_count_at_resource_side_layers_only() -> None:
     stranger = allow(Principal={"AWS": STRANGER})
-    with_principal = {Layer.RESOURCE_POLICY, Layer.GRANT, Layer.RESOURCE_CONTROL_POLICY, Layer.VPC_ENDPOINT_POLICY}
+    with_principal = {
+        *(Layer.RESOURCE_POLICY, Layer.GRANT, Layer.RESOURCE_CONTROL_POLICY, Layer.VPC_ENDPOINT_POLICY),
+        Layer.ACCESS_POINT_POLICY,
+    }
     for layer in Layer:
         assert says(stranger, layer=layer) is (NO if layer in with_principal else YES)
 

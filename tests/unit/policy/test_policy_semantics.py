@@ -206,6 +206,8 @@ NOTHING = document(allow(action="ec2:*", Principal="*"))
         ({"resource": (NOTHING,)}, Layer.RESOURCE_POLICY),
         ({"resource": ()}, Layer.RESOURCE_POLICY),
         ({"endpoint": NOTHING}, Layer.VPC_ENDPOINT_POLICY),
+        ({"access_point": (NOTHING,)}, Layer.ACCESS_POINT_POLICY),
+        ({"access_point": ()}, Layer.ACCESS_POINT_POLICY),
     ],
 )
 def test_11_across_accounts_every_layer_of_both_sides_must_allow(policies: dict[str, Any], layer: Layer) -> None:
