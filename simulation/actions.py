@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from moto.cloudformation.models import cloudformation_backends
 from moto.sns.models import sns_backends
 
 
@@ -105,12 +106,20 @@ def _of_iam(params: Mapping[str, Any], place: Place) -> str:
     return str(params.get("PolicyArn") or f"arn:aws:iam::{place.account}:role/{params['RoleName']}")
 
 
+def _stack(params: Mapping[str, Any], place: Place) -> str:
+    """A stack's ARN ends with an id that the caller need not know."""
+    stacks = cloudformation_backends[place.account][place.region].stacks.values()
+    return next((stack.stack_id for stack in stacks if stack.name == params["StackName"]), "*")
+
+
 def _of_account(params: Mapping[str, Any], place: Place) -> str:
     """An access point, or the account as a whole."""
     return f"arn:aws:s3:{place.region}:{place.account}:accesspoint/{params['Name']}" if "Name" in params else "*"
 
 
 _RESOURCES: dict[str, Callable[[Mapping[str, Any], Place], str]] = {
+    "cloudformation": _stack,
+    "lambda": lambda params, place: f"arn:aws:lambda:{place.region}:{place.account}:function:{params['FunctionName']}",
     "cloudtrail": lambda params, _: str(params.get("Name") or params.get("TrailName") or "*"),
     "dynamodb": _table,
     "ec2": lambda _params, _place: "*",

@@ -23,6 +23,7 @@ from moto.sts.models import sts_backends
 from simulation.bus import EventBridge
 from simulation.clock import Clock
 from simulation.environment import environment_of_its_own
+from simulation.feeding import mappings_are_shown_as_set
 from simulation.history import event_history_of
 from simulation.payer import payer_is_known
 from simulation.permission import Caller
@@ -109,6 +110,7 @@ def simulated_aws(clock: Clock | None = None) -> Iterator[Cloud]:
         stack.enter_context(trust_is_asked(_caller))
         stack.enter_context(payer_is_known())
         stack.enter_context(subscribers_are_counted())
+        stack.enter_context(mappings_are_shown_as_set())
         register()
         cloud = Cloud(clock, bus)
         stack.enter_context(event_history_of(cloud.records))

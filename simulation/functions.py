@@ -12,6 +12,7 @@ from typing import Any
 from simulation.actions import Need, Place, needs
 from simulation.cloud import Cloud
 from simulation.faults import Faults, denied
+from simulation.feeding import is_on
 from simulation.permission import Caller
 from simulation.roles import identity_allows, key_allows
 from simulation.stacks import Stack
@@ -49,6 +50,12 @@ class Mapped:
     function: Function
     batch_size: int
     reports_failures: bool  # ReportBatchItemFailures
+    uuid: str = ""
+
+    @property
+    def is_on(self) -> bool:
+        """Whether the queue feeds the function at the moment."""
+        return is_on(self.function.account, self.function.region, self.uuid)
 
 
 Runner = Callable[[Function, Any], Any]  # runs a function on an event; raises what the function raises
@@ -96,6 +103,7 @@ def mappings(cloud: Cloud, stack: Stack, role: str) -> tuple[Mapped, ...]:
             queue_url=sqs.get_queue_url(QueueName=mapping["EventSourceArn"].rpartition(":")[2])["QueueUrl"],
             function=by_arn[mapping["FunctionArn"]],
             batch_size=int(mapping["BatchSize"]),
+            uuid=mapping["UUID"],
             reports_failures="ReportBatchItemFailures" in (mapping.get("FunctionResponseTypes") or []),
         )
         for mapping in found

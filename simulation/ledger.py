@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from threading import RLock
 from typing import Any
 
@@ -262,6 +262,40 @@ class _DynamoDb(_Answers):
     def __getattr__(self, method: str) -> Any:
         return getattr(self.ledger.table, method)
 
+    def describe_table(self, **_: Any) -> Any:
+        return {"Table": {"DeletionProtectionEnabled": True}}
+
+    def describe_time_to_live(self, **_: Any) -> Any:
+        return {"TimeToLiveDescription": {"TimeToLiveStatus": "ENABLED", "AttributeName": "expires"}}
+
+    def describe_continuous_backups(self, **_: Any) -> Any:
+        recovery = {"PointInTimeRecoveryStatus": "ENABLED"}
+        return {"ContinuousBackupsDescription": {"PointInTimeRecoveryDescription": recovery}}
+
+
+class _Lambda(_Answers):
+    """Functions as they were deployed, fed by the queue that the rules send to; none where there are no rules."""
+
+    def get_function_configuration(self, **_: Any) -> Any:
+        if not self.ledger.rules:
+            raise refused("ResourceNotFoundException", "GetFunctionConfiguration")
+        names = {"CodeSha256": "code", "Handler": "handler", "Runtime": "python3.13", "Role": "role"}
+        return {**names, "State": "Active"}
+
+    def get_function_concurrency(self, **_: Any) -> Any:
+        return {}
+
+    def list_event_source_mappings(self, *, FunctionName: str, **_: Any) -> Any:  # noqa: N803
+        queues = {target for _, target in self.ledger.rules if ":sqs:" in target}
+        fed = queues if FunctionName.endswith("-on-change") else ()
+        return {"EventSourceMappings": [{"EventSourceArn": arn, "State": "Enabled"} for arn in sorted(fed)]}
+
+
+class _CloudFormation(_Answers):
+    def describe_stacks(self, **_: Any) -> Any:
+        made = datetime(2026, 11, 20, tzinfo=UTC)
+        return {"Stacks": [{"StackStatus": "CREATE_COMPLETE", "CreationTime": made}]}
+
 
 class _Sqs(_Answers):
     def send_message(self, *, QueueUrl: str, MessageBody: str, DelaySeconds: int = 0) -> Any:  # noqa: N803
@@ -339,6 +373,8 @@ _SERVICES: dict[str, Callable[[Ledger, str], Any]] = {
     "iam": _Iam,
     "cloudtrail": _CloudTrail,
     "dynamodb": _DynamoDb,
+    "lambda": _Lambda,
+    "cloudformation": _CloudFormation,
     "sqs": _Sqs,
     "sns": _Sns,
     "events": _Events,

@@ -60,12 +60,15 @@ class Poller:
         return tuple(self.invocations[before:])
 
     def _round(self) -> list[bool]:
-        return [self._poll(mapped) for mapped in self._mapped]
+        return [self._poll(mapped) for mapped in self._mapped if mapped.is_on]
 
     def _next_due(self) -> float | None:
         """When the next hidden message shows, in milliseconds since the epoch."""
         times = [
-            max(message.visible_at, message.delayed_until) for mapped in self._mapped for message in _hidden(mapped)
+            max(message.visible_at, message.delayed_until)
+            for mapped in self._mapped
+            if mapped.is_on
+            for message in _hidden(mapped)
         ]
         return min(times, default=None)
 

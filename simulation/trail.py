@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
@@ -321,6 +321,18 @@ def _as_sent(call: Call) -> Entry:
     )
 
 
+# https://docs.aws.amazon.com/lambda/latest/dg/logging-using-cloudtrail.html
+_LAMBDA_NAMES = {
+    **{name: f"{name}20150331v2" for name in ("UpdateFunctionCode", "UpdateFunctionConfiguration")},
+    **{name: f"{name}20171031" for name in ("PutFunctionConcurrency", "DeleteFunctionConcurrency")},
+}
+
+
+def _lambda(call: Call) -> Entry:
+    """Most of Lambda's calls bear the date of its interface in their names."""
+    return replace(_as_sent(call), event_name=_LAMBDA_NAMES.get(call.operation, f"{call.operation}20150331"))
+
+
 # service -> eventSource, the region its calls are recorded in (empty: the call's own), what it writes
 _SERVICES: dict[str, tuple[str, str, Callable[[Call], Entry]]] = {
     "s3": ("s3.amazonaws.com", "", _s3),
@@ -332,6 +344,8 @@ _SERVICES: dict[str, tuple[str, str, Callable[[Call], Entry]]] = {
     "cloudtrail": ("cloudtrail.amazonaws.com", "", _as_sent),
     "events": ("events.amazonaws.com", "", _as_sent),
     "sns": ("sns.amazonaws.com", "", _as_sent),
+    "lambda": ("lambda.amazonaws.com", "", _lambda),
+    "dynamodb": ("dynamodb.amazonaws.com", "", _as_sent),
 }
 
 

@@ -115,14 +115,14 @@ class World:
         self._mailboxes[people.account] = Mailbox(self.cloud, home.outputs["AlertTopicArn"], people.role)
         return account
 
-    def apply_contract(self, account: str, path: Path = CONTRACT) -> str:
+    def apply_contract(self, account: str, path: Path = CONTRACT, *options: str) -> str:
         """`threelocks apply`, with the credentials of the account's administrator; what the command printed."""
         people = self.accounts[account].people
         keys = self.cloud.credentials(people.role, people.session)
         said = io.StringIO()
         signed_in = patch.dict(os.environ, {name.upper(): value for name, value in keys.items()})
         with signed_in, contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
-            status = cli.main(["apply", str(path)], now=self.cloud.clock.now)
+            status = cli.main(["apply", str(path), *options], now=self.cloud.clock.now)
         if status:
             raise RuntimeError(f"`threelocks apply` ended with {status}: {said.getvalue().strip()}")
         return said.getvalue()

@@ -92,6 +92,9 @@ CATALOGUE: dict[str, Entry] = {
     "watchdog.rule-off": Entry(f"a rule that brings changes to the watchdog is off, so they {_LATE}"),
     "watchdog.region-unwatched": Entry(f"nothing relays the changes of a region that the share needs, so they {_LATE}"),
     "watchdog.relay-failing": Entry(f"the relay of a region that the share needs loses changes, so some {_LATE}"),
+    "watchdog.part-off": Entry(f"a part of the watchdog is off, so that changes {_LATE}"),
+    "watchdog.settings-changed": Entry("settings of the watchdog itself were changed by hand"),
+    "watchdog.subscriber-lost": Entry("somebody who was told of alerts no longer is, or never was"),
     "watchdog.nobody-subscribed": Entry("nobody is subscribed to the alerts of the account"),
     "watchdog.unread": Entry(f"the state of the watchdog itself {_UNREAD}"),
     "watchdog.contract-edited": Entry(
@@ -173,6 +176,15 @@ _ORGANIZATION_MEMBERS = _of(
 _TRAILS = _of("cloudtrail", "CreateTrail UpdateTrail DeleteTrail StartLogging StopLogging PutEventSelectors")
 _OWN_RULES = _of("events", "PutRule EnableRule DisableRule DeleteRule PutTargets RemoveTargets")
 _OWN_TOPIC = _of("sns", "SetTopicAttributes Subscribe ConfirmSubscription Unsubscribe DeleteTopic")
+_OWN_FUNCTIONS = _of(
+    "lambda",
+    """
+    UpdateFunctionCode20150331v2 UpdateFunctionConfiguration20150331v2 DeleteFunction20150331
+    PutFunctionConcurrency20171031 DeleteFunctionConcurrency20171031
+    CreateEventSourceMapping20150331 UpdateEventSourceMapping20150331 DeleteEventSourceMapping20150331
+    """,
+)
+_OWN_TABLE = _of("dynamodb", "UpdateTable DeleteTable UpdateTimeToLive UpdateContinuousBackups")
 _NONE: frozenset[tuple[str, str]] = frozenset()  # a sweep, a report or its absence tells of it
 
 TOLD_BY: dict[str, frozenset[tuple[str, str]]] = {
@@ -236,6 +248,9 @@ TOLD_BY: dict[str, frozenset[tuple[str, str]]] = {
     "watchdog.rule-off": _OWN_RULES,
     "watchdog.region-unwatched": _OWN_RULES,
     "watchdog.relay-failing": _OWN_RULES,
+    "watchdog.part-off": _OWN_FUNCTIONS | _of("dynamodb", "DeleteTable"),
+    "watchdog.settings-changed": _OWN_FUNCTIONS | _OWN_TABLE | _of("sns", "SetTopicAttributes"),
+    "watchdog.subscriber-lost": _OWN_TOPIC,
     "watchdog.nobody-subscribed": _OWN_TOPIC,
     "watchdog.unread": _NONE,
     "watchdog.contract-edited": _NONE,

@@ -226,13 +226,14 @@ def _apply_one(arguments: argparse.Namespace, session: boto3.Session, account: s
     news = list(_news(_stored(store, contract.name), contract))
     for line in news:
         print(f"{contract.name}: {line}")
-    if not news:
-        print(f"{contract.name}: unchanged in `{table}` of account {account}, {region}")
-    elif arguments.dry_run:
-        print(f"{contract.name}: would be applied to `{table}` of account {account}, {region}")
-    else:
+    if arguments.dry_run:
+        what = "would be applied to" if news else "unchanged in"
+        print(f"{contract.name}: {what} `{table}` of account {account}, {region}")
+        return
+    if news:
         store.apply(contract)
-        print(f"{contract.name}: applied to `{table}` of account {account}, {region}")
+    print(f"{contract.name}: {'applied to' if news else 'unchanged in'} `{table}` of account {account}, {region}")
+    if news or arguments.accept:
         for line in _have_checked(arguments, session, region, account, contract):
             print(f"  {line}")
 
@@ -262,16 +263,23 @@ def _have_checked(
     from threelocks.aws.publish import SqsTimer  # noqa: PLC0415 - see above
     from threelocks.aws.session import Clients  # noqa: PLC0415 - see above
 
-    cause = Cause(kind="apply", at=arguments.now(), account=account, region=region)
+    kind = "accept" if arguments.accept else "apply"
+    cause = Cause(kind=kind, at=arguments.now(), account=account, region=region)
     try:
         queue = None if arguments.table else _outputs(session, region, arguments.stack).get("ChangeQueueUrl")
         if queue:
             timer = SqsTimer(Clients(session=session), queue, region)
             timer.ask(contract.name, cause, delay=timedelta(0))
-            yield "it is being checked now; the first mail comes when the other party has been heard"
+            yield (
+                "it is being checked now, and what was seen first is taken as it is"
+                if arguments.accept
+                else "it is being checked now; the first mail comes when the other party has been heard"
+            )
             return
     except (BotoCoreError, ClientError) as error:
         yield f"could not ask for a check: {_first_line(error)}"
+    if arguments.accept:
+        yield "NOTHING WAS ACCEPTED: that takes the stack's queue of changes; name the stack (--stack), and not a table"
     yield "the next sweep checks it, or now:"
     yield _recheck(arguments, region, contract)
 
@@ -508,6 +516,12 @@ def _parser(judge: Judge, now: Callable[[], datetime]) -> argparse.ArgumentParse
     two = commands.add_parser("apply", help="store contracts in the table of the account whose credentials are used")
     two.add_argument("files", nargs="+", type=Path, metavar="FILE")
     _where(two, "where the watchdog is deployed; else the party's home_region")
+    two.add_argument(
+        "--accept",
+        action="store_true",
+        help="take as it is now what is held against the first look: the role's id, whom it trusts, the watchdog's own "
+        "settings and subscribers; also where the contract is unchanged",
+    )
     two.add_argument("--dry-run", action="store_true", help="tell what would change, and change nothing")
     two.set_defaults(run=apply)
 

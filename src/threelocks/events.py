@@ -28,7 +28,7 @@ from threelocks.tool import tool_of
 
 ACCOUNT = "account"
 ORGANIZATION = "organization"
-EVERY_CONTRACT = (":cloudtrail:", ":events:", ":sns:")
+EVERY_CONTRACT = (":cloudtrail:", ":events:", ":sns:", ":lambda:", ":dynamodb:")
 NOT_OURS = ("",)
 
 API_CALL = "AWS API Call via CloudTrail"
@@ -121,6 +121,11 @@ _NAME = re.compile(r"[A-Za-z0-9._-]{1,256}")
 # CloudFormation names a resource for its stack and its logical id. What is taken for ours and is not costs a look.
 # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-properties-name.html
 _OWN_RULE = re.compile(r".+-([A-Za-z]+(Changed|Deleted|Denied)Rule|ReportRule|SweepSchedule)-[A-Za-z0-9]+")
+_OWN_FUNCTION = re.compile(
+    r"(?:arn:[a-z-]+:lambda:[a-z0-9-]+:)?(?:[0-9]{12}:)?(?:function:)?"
+    r"([A-Za-z0-9_-]+-(?:on-change|on-report|on-denied|recheck|sweep))(?::[A-Za-z0-9$_-]+)?"
+)
+_OWN_TABLE = re.compile(r"(?:arn:[a-z-]+:dynamodb:[a-z0-9-]+:[0-9]{12}:table/)?([A-Za-z0-9_.-]+-Table-[A-Za-z0-9]+)")
 _OWN_TOPIC = re.compile(r"(arn:[a-z-]+:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]+-AlertTopic-[A-Za-z0-9]+)(:[a-z0-9-]+)?")
 _POLICY = re.compile(r"arn:[a-z-]+:iam::([0-9]{12}|aws):policy/[\x21-\x7e]{1,640}")
 
@@ -212,6 +217,28 @@ def _topic(record: Record) -> tuple[str, ...]:
     return _unique(match[1] for match in map(_OWN_TOPIC.fullmatch, named) if match) or NOT_OURS
 
 
+def _function(record: Record) -> tuple[str, ...]:
+    """One of the watchdog's own functions; calls name a function by its name or its ARN, a mapping by an id that only
+    the answer connects with its function."""
+    parts = (record.part("requestParameters"), record.part("responseElements"))
+    named = [text for part in parts for text in _strings_called(part, {"functionname", "functionarn"})]
+    here = f"arn:{record.partition}:lambda:{record.region}:{record.account}:function:"
+    if not named:
+        return (here,)
+    ours = (match[1] for match in map(_OWN_FUNCTION.fullmatch, named) if match)
+    return _unique(f"{here}{name}" for name in ours) or NOT_OURS
+
+
+def _table(record: Record) -> tuple[str, ...]:
+    """The watchdog's own table, by its name or its ARN."""
+    named = [*_strings_called(record.part("requestParameters"), {"tablename"})]
+    here = f"arn:{record.partition}:dynamodb:{record.region}:{record.account}:table/"
+    if not named:
+        return (here,)
+    ours = (match[1] for match in map(_OWN_TABLE.fullmatch, named) if match)
+    return _unique(f"{here}{name}" for name in ours) or NOT_OURS
+
+
 def _strings_called(part: Mapping[str, Any], names: set[str]) -> Iterator[str]:
     """Texts under one of these names (lowercase), at the top or one level down, where some services wrap requests."""
     nested = (value for value in part.values() if isinstance(value, dict))
@@ -265,6 +292,18 @@ _FINDERS: dict[str, dict[Find, str]] = {
     },
     "sns.amazonaws.com": {
         _topic: "SetTopicAttributes Subscribe ConfirmSubscription Unsubscribe DeleteTopic",
+    },
+    # Lambda's names carry the date of its interface:
+    # https://docs.aws.amazon.com/lambda/latest/dg/logging-using-cloudtrail.html
+    "lambda.amazonaws.com": {
+        _function: """
+            UpdateFunctionCode20150331v2 UpdateFunctionConfiguration20150331v2 DeleteFunction20150331
+            PutFunctionConcurrency20171031 DeleteFunctionConcurrency20171031
+            CreateEventSourceMapping20150331 UpdateEventSourceMapping20150331 DeleteEventSourceMapping20150331
+        """,
+    },
+    "dynamodb.amazonaws.com": {
+        _table: "UpdateTable DeleteTable UpdateTimeToLive UpdateContinuousBackups",
     },
     "cloudtrail.amazonaws.com": {
         _trail: "CreateTrail UpdateTrail DeleteTrail StartLogging StopLogging PutEventSelectors",

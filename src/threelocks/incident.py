@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from threelocks import pins, remind, silence
+from threelocks import remind, silence
 from threelocks.contract import Contract
 from threelocks.finding import (
     THE_THREE_LOCKS,
@@ -24,6 +24,7 @@ from threelocks.finding import (
     Share,
     Verdict,
 )
+from threelocks.locks.case import PINNED
 from threelocks.report import (
     Incident,
     Report,
@@ -128,7 +129,7 @@ def may_state(contract: Contract, account: str, name: str) -> bool:
     """Whether a party's word counts for this fact: of each lock, only its holder's; and of what we saw first, only
     our own."""
     lock = _STATED_BY.get(name)
-    return not name.startswith(pins.PREFIX) and (lock is None or holders(contract)[lock] == account)
+    return not name.startswith(PINNED) and (lock is None or holders(contract)[lock] == account)
 
 
 _STATED_BY = {

@@ -19,7 +19,8 @@ from threelocks.locks.identity_policy import judge_identity
 from threelocks.locks.key_policy import judge_key
 from threelocks.locks.mechanism import mechanisms
 from threelocks.locks.oddities import oddities
-from threelocks.locks.watchdog import judge_contract, judge_watchdog
+from threelocks.locks.own_parts import updates
+from threelocks.locks.watchdog import judge_contract, judge_watchdog, pinned_of_watchdog
 from threelocks.observation import Found, Observation, RoleObservation
 from threelocks.policy.witness import Budget
 
@@ -62,9 +63,14 @@ def judge(
         locks=tuple(_state(lock, findings, observation) for lock in held),
         findings=tuple(_in_order(findings)),
         facts=tuple(sorted({**_facts(observation), **_named(case, held, findings)}.items())),
-        remarks=(*not_watched(case), *oddities(case)),
+        remarks=(*not_watched(case), *_updates(case), *oddities(case)),
         mechanisms=mechanisms(case, observation.key) if observation.key else (),
     )
+
+
+def _updates(case: Case) -> tuple[str, ...]:
+    watchdog = case.observation.watchdog
+    return tuple(updates(watchdog, pinned_of_watchdog(case))) if watchdog else ()
 
 
 def _with_budget(case: Case) -> Case:

@@ -252,6 +252,24 @@ class WatchedDenials:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnStack:
+    """cloudformation:DescribeStacks of the home stack."""
+
+    changed: str  # ISO 8601: when it was last updated, or created; empty when AWS does not say
+    status: str  # "UPDATE_COMPLETE", "UPDATE_IN_PROGRESS", ...
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedPart:
+    """A part of the home stack that somebody may change by hand."""
+
+    name: str  # among people: "the function threelocks-sweep"
+    arn: str
+    settings: Source[str]  # a digest; Absent: it is gone
+    off: tuple[str, ...] = ()  # why it does not do what it is for, as ends of sentences
+
+
+@dataclass(frozen=True, slots=True)
 class WatchdogObservation:
     """What the watchdog itself lives on."""
 
@@ -260,6 +278,9 @@ class WatchdogObservation:
     alert_topic: str  # ARN
     subscribed: Source[int]  # confirmed subscriptions; Absent: the topic is gone
     denials: WatchedDenials | None = None  # None: refused reads are not diagnosed here
+    pending: int = 0  # subscriptions that wait to be confirmed
+    stack: Source[OwnStack] | None = None  # not looked at, with its parts
+    parts: tuple[WatchedPart, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

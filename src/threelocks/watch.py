@@ -52,7 +52,7 @@ from threelocks.state import CHAT, EVENT, MAIL, Moment, Slot, State, Times
 TRIES = 8  # at a conditional write that others win
 LOOKS = 3  # at most so many observations, to see a new finding twice in a row
 PATIENCE = 2  # failed sends of one text before the short one replaces it
-ALWAYS_REPORT = frozenset({"sweep", "recheck", "request", "apply"})
+ALWAYS_REPORT = frozenset({"sweep", "recheck", "request", "apply", "accept"})
 
 Judge = Callable[..., Verdict]
 Compare = Callable[..., Change]

@@ -5,14 +5,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from moto.cloudformation.models import cloudformation_backends
 from moto.events.models import events_backends
 from moto.sns.models import sns_backends
 from moto.sqs.models import sqs_backends
 
-from simulation.world import World
+from simulation.world import CONTRACT, World
 
 OWNER, CONSUMER = "111111111111", "222222222222"
 HOME, RELAYED = "eu-west-1", "us-east-1"
@@ -189,3 +191,121 @@ def test_rules_and_topics_of_others_start_no_check(world: World) -> None:
     world.administrator(OWNER, "sns").create_topic(Name="orders")
     world.settle()
     assert "GetBucketPolicy" not in [call.operation for call in world.runtime.calls[already:]]
+
+
+# --- the stack's own parts, by calls of people --------------------------------------------------------------------
+
+
+def mapping_of(world: World, ending: str, queue: str) -> str:
+    """The id of what connects a queue with one of the owner's functions."""
+    found = world.administrator(OWNER, "lambda").list_event_source_mappings(FunctionName=f"threelocks-{ending}")
+    return next(one["UUID"] for one in found["EventSourceMappings"] if queue in one["EventSourceArn"])
+
+
+def people(service: str, call: str, **parameters: Any) -> Callable[[World], Any]:
+    """A call of the owner's administrator; a parameter may be worked out from the world."""
+
+    def make(world: World) -> Any:
+        given = {name: value(world) if callable(value) else value for name, value in parameters.items()}
+        return getattr(world.administrator(OWNER, service), call)(**given)
+
+    return make
+
+
+def of_owner(call: Callable[[World], Any]) -> Callable[[World, Any], None]:
+    return lambda world, _: call(world)
+
+
+CONFIGURED = ("lambda", "update_function_configuration")
+TABLE = {"TableName": lambda world: world.accounts[OWNER].home.outputs["TableName"]}
+OWN_HARMS = {
+    "a function is throttled to nothing": Harm(
+        OWNER,
+        "watchdog.part-off",
+        people("lambda", "put_function_concurrency", FunctionName="threelocks-recheck", ReservedConcurrentExecutions=0),
+        of_owner(people("lambda", "delete_function_concurrency", FunctionName="threelocks-recheck")),
+    ),
+    "a queue is cut off": Harm(
+        OWNER,
+        "watchdog.part-off",
+        people("lambda", "update_event_source_mapping",
+               UUID=lambda world: mapping_of(world, "on-report", "ReportQueue"), Enabled=False),
+        of_owner(people("lambda", "update_event_source_mapping",
+                        UUID=lambda world: mapping_of(world, "on-report", "ReportQueue"), Enabled=True)),
+    ),
+    "a function gets less time": Harm(
+        OWNER,
+        "watchdog.settings-changed",
+        people(*CONFIGURED, FunctionName="threelocks-sweep", Timeout=3),
+        of_owner(people(*CONFIGURED, FunctionName="threelocks-sweep", Timeout=300)),
+    ),
+    "the table may be deleted": Harm(
+        OWNER,
+        "watchdog.settings-changed",
+        people("dynamodb", "update_table", DeletionProtectionEnabled=False, **TABLE),
+        of_owner(people("dynamodb", "update_table", DeletionProtectionEnabled=True, **TABLE)),
+    ),
+    "the table's backups are changed": Harm(  # moto passes over what the template says of them
+        OWNER,
+        "watchdog.settings-changed",
+        people("dynamodb", "update_continuous_backups", **TABLE,
+               PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True}),
+        of_owner(people("dynamodb", "update_continuous_backups", **TABLE,
+                        PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": False})),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("harm", OWN_HARMS.values(), ids=OWN_HARMS)
+@pytest.mark.finding("watchdog.part-off", "watchdog.settings-changed")
+def test_harm_to_a_part_of_the_stack_is_told_at_once_with_who_did_it_and_its_end_too(world: World, harm: Harm) -> None:
+    world.pass_time(3600)
+    done = harm.do(world)
+    world.settle()
+    told = world.mails()
+    assert [mail.subject.partition(":")[0] for mail in told[OWNER]] == ["AT RISK"]
+    body = " ".join(told[OWNER][0].body.split())
+    assert f"[{harm.code}]" in body
+    assert f"by arn:aws:sts::{OWNER}:assumed-role/DataPlatformAdmin/dana@example.com" in body
+    assert standing(world, OWNER) == ("AT_RISK", [harm.code])
+    world.pass_time(3600)
+    harm.undo(world, done)
+    world.pass_time(3600)
+    for account in (OWNER, CONSUMER):
+        assert standing(world, account) == ("INTACT", [])
+
+
+def test_an_update_of_the_stack_is_no_finding(world: World) -> None:
+    people("lambda", "update_function_configuration", FunctionName="threelocks-sweep", Description="x", Timeout=200)(
+        world
+    )
+    stack = cloudformation_backends[OWNER][HOME].get_stack("threelocks")
+    before = stack.creation_time
+    stack.creation_time = before + timedelta(days=1)  # moto says nothing of when a stack was updated
+    world.pass_time(3600)
+    assert standing(world, OWNER) == ("INTACT", [])
+    people(*CONFIGURED, FunctionName="threelocks-sweep", Timeout=300)(world)
+    stack.creation_time = before
+    world.pass_time(3600)
+    assert standing(world, OWNER) == ("INTACT", [])
+
+
+@pytest.mark.finding("watchdog.subscriber-lost")
+def test_one_subscriber_of_two_who_leaves_is_told_until_that_is_accepted(world: World) -> None:
+    topic = world.accounts[OWNER].home.outputs["AlertTopicArn"]
+    sns = world.administrator(OWNER, "sns")
+    further = sns.subscribe(TopicArn=topic, Protocol="email", Endpoint="oncall@example.com")["SubscriptionArn"]
+    world.pass_time(3600)
+    assert standing(world, OWNER) == ("INTACT", [])
+    sns.unsubscribe(SubscriptionArn=further)
+    world.settle()
+    (mail,) = world.mails()[OWNER]
+    assert "[watchdog.subscriber-lost]" in mail.body
+    assert "Unsubscribe by" in mail.body
+    assert standing(world, OWNER) == ("AT_RISK", ["watchdog.subscriber-lost"])
+    world.apply_contract(OWNER)  # unchanged, which agrees on nothing
+    world.pass_time(3600)
+    assert standing(world, OWNER) == ("AT_RISK", ["watchdog.subscriber-lost"])
+    world.apply_contract(OWNER, CONTRACT, "--accept")
+    world.pass_time(3600)
+    assert standing(world, OWNER) == ("INTACT", [])

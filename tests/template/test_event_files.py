@@ -31,13 +31,18 @@ ELSEWHERE = {
     "access-point-policy-put": ("account",),
     "own-rule-disabled": ("arn:aws:events:us-east-1:222222222222:rule/threelocks-relay-RoleChangedRule-1HB0ZQ5P7XKQ2",),
     "own-topic-unsubscribed": ("arn:aws:sns:eu-west-1:111111111111:threelocks-AlertTopic-3fVnC8mX2aQd",),
+    "own-function-throttled": ("arn:aws:lambda:eu-west-1:111111111111:function:threelocks-on-change",),
+    "own-table-unprotected": ("arn:aws:dynamodb:eu-west-1:111111111111:table/threelocks-Table-1V6Q0Z5S9H2KD",),
     "trail-stopped": ("arn:aws:cloudtrail:eu-west-1:222222222222:trail/evidence",),
     "trail-selectors-put": ("arn:aws:cloudtrail:eu-west-1:111111111111:trail/evidence",),
     "managed-policy-new-default-version": ("arn:aws:iam::222222222222:policy/bi-curated-read",),
     "managed-policy-default-version-set": ("arn:aws:iam::222222222222:policy/bi-curated-read",),
 }
 # Those of what keeps the watch.
-FOR_EVERY_CONTRACT = {"trail-stopped", "trail-selectors-put", "own-rule-disabled", "own-topic-unsubscribed"}
+FOR_EVERY_CONTRACT = {
+    *("trail-stopped", "trail-selectors-put", "own-rule-disabled", "own-topic-unsubscribed"),
+    *("own-function-throttled", "own-table-unprotected"),
+}
 
 
 def load(path: Path) -> dict[str, Any]:

@@ -32,7 +32,10 @@ NEVER = tuple(
     lambda:Create* lambda:Update* lambda:Delete* lambda:Put* lambda:Add* lambda:Invoke*
     sns:Subscribe sns:Unsubscribe sns:Set* sns:Delete* sns:AddPermission sns:RemovePermission
     sqs:Set* sqs:Delete?ueue sqs:Purge* sqs:AddPermission dynamodb:DeleteTable dynamodb:UpdateTable dynamodb:Scan
-    logs:Delete* logs:Put?etentionPolicy cloudwatch:* cloudformation:* sts:AssumeRoleWith* sts:TagSession
+    logs:Delete* logs:Put?etentionPolicy cloudwatch:*
+    cloudformation:Create* cloudformation:Update* cloudformation:Delete* cloudformation:Execute* cloudformation:Set*
+    cloudformation:Cancel* cloudformation:Continue* cloudformation:Get* cloudformation:List*
+    sts:AssumeRoleWith* sts:TagSession
     """.split()
 )
 
@@ -52,6 +55,7 @@ UNSCOPED = {
         ),
         "answers for the caller's own organization; its resources are the management account's, whose id is not known",
     ),
+    "lambda:ListEventSourceMappings": "answers for the caller's account only, and AWS knows no resource for it",
     "cloudtrail:DescribeTrails": "answers for the caller's account only",
     "events:ListRuleNamesByTarget": "answers for the caller's account only, and whether it can be scoped is unclear",
     "cloudtrail:LookupEvents": "the event history has no ARN, and answers for the caller's account only",

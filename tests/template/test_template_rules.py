@@ -20,6 +20,8 @@ UPKEEP_RULES = {
     "TrailChangedRule",
     "RuleChangedRule",
     "TopicChangedRule",
+    "FunctionChangedRule",
+    "TableChangedRule",
 }  # what keeps the watch, of which every relay has some
 RELAYED_ALWAYS = {"TrailChangedRule", "RuleChangedRule"}
 DENIED_RULES = {"ReadDeniedRule", "DecryptDeniedRule"}

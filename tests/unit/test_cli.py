@@ -234,6 +234,23 @@ def test_an_applied_contract_is_checked_at_once(sign_in: Any, capsys: Said) -> N
     assert asked.cause.kind == "apply"
     assert cli.main(["apply", str(CONTRACT)]) == 0  # unchanged: nothing to check
     assert "Messages" not in sqs.receive_message(QueueUrl=url)
+    capsys.readouterr()
+    assert cli.main(["apply", str(CONTRACT), "--accept"]) == 0
+    assert "unchanged in" in (said := capsys.readouterr().out)
+    assert "what was seen first is taken as it is" in said
+    (message,) = sqs.receive_message(QueueUrl=url)["Messages"]
+    accepted = read_request(message["Body"])
+    assert accepted is not None
+    assert accepted.cause.kind == "accept"
+    assert cli.main(["apply", str(CONTRACT), "--accept", "--dry-run"]) == 0
+    assert "Messages" not in sqs.receive_message(QueueUrl=url)
+
+
+def test_nothing_is_accepted_without_the_stacks_queue_and_it_is_said_so(sign_in: Any, capsys: Said) -> None:
+    sign_in(OWNER)
+    table = make_stack()
+    assert cli.main(["apply", str(CONTRACT), "--table", table, "--accept"]) == 0
+    assert "NOTHING WAS ACCEPTED" in capsys.readouterr().out
 
 
 def test_applying_again_says_what_changed_and_nothing_when_nothing_did(sign_in: Any, write: Any, capsys: Said) -> None:

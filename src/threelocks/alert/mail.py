@@ -364,6 +364,7 @@ def _no_change(contract: Contract, cause: Cause) -> str:
     ways = {
         "sweep": f"the scheduled sweep found it at {at(cause.at)}",
         "recheck": f"a re-check, asked for at {at(cause.at)}, found it",
+        "accept": f"what is there was accepted at {at(cause.at)}, and checked",
         "apply": f"the contract was applied at {at(cause.at)}, and checked",
         "report": f"{who(contract, cause.account)} reported it at {at(cause.at)} without naming a change",
         "change": f"found after {plain(cause.event_name, 100)} at {at(cause.at)}, which does not touch this lock",

@@ -217,6 +217,10 @@ class Answer:
         """Whether there is anything but null."""
         return self._at(path) is not None
 
+    def value(self, path: str) -> Any:
+        """Whatever stands there, None when it is left out: to be compared, not understood."""
+        return self._at(path)
+
     def text(self, path: str) -> str:
         """A text with at least one character."""
         value = self._of(path, str, "a text")

@@ -96,9 +96,9 @@ class Asker:
         while True:
             page = self(call, {**parameters, **({asks_by: marker} if marker else {})})
             yield from page.items(items)
-            # IAM says IsTruncated and Marker, KMS says Truncated and NextMarker, EventBridge says NextToken only, S3
-            # ContinuationToken.
-            tokens = page.has("NextToken") or page.has("ContinuationToken")
+            # IAM says IsTruncated and Marker, KMS says Truncated and NextMarker, Lambda NextMarker only, EventBridge
+            # NextToken, S3 ContinuationToken.
+            tokens = any(map(page.has, ("NextToken", "ContinuationToken", "NextMarker")))
             cut = page.maybe_flag("IsTruncated") or page.maybe_flag("Truncated") or tokens
             if not cut:
                 return

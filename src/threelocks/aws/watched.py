@@ -10,11 +10,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from threelocks.aws import own_parts
 from threelocks.aws.answer import Answer, Call, UnreadError, source
 from threelocks.aws.look import Asker, Look
 from threelocks.contract import Contract
 from threelocks.locks.watchdog import duties
-from threelocks.observation import EventRule, Found, Source, WatchdogObservation, WatchedDenials, WatchedRegion
+from threelocks.observation import (
+    EventRule,
+    Found,
+    Source,
+    WatchdogObservation,
+    WatchedDenials,
+    WatchedPart,
+    WatchedRegion,
+)
 from threelocks.policy.arn import Arn
 
 
@@ -36,7 +45,10 @@ TOPIC_ATTRIBUTES = Call(
     "sns", "GetTopicAttributes", "get_topic_attributes", "sns:GetTopicAttributes", frozenset({"NotFound"})
 )
 
-CALLS: tuple[Call, ...] = (RULES_TO, DESCRIBE_RULE, TARGETS_OF, QUEUE_URL, QUEUE_ATTRIBUTES, TOPIC_ATTRIBUTES)
+CALLS: tuple[Call, ...] = (
+    *(RULES_TO, DESCRIBE_RULE, TARGETS_OF, QUEUE_URL, QUEUE_ATTRIBUTES, TOPIC_ATTRIBUTES),
+    *own_parts.CALLS,
+)
 PERMISSIONS: frozenset[tuple[str, str]] = frozenset((call.name, call.permission) for call in CALLS)
 _WAITING = "ApproximateNumberOfMessages"
 
@@ -49,6 +61,8 @@ class Duties:
     change_queue: str  # ARN
     alert_topic: str  # ARN
     denied_queue: str = ""  # ARN; empty when refused reads are not diagnosed
+    stack: str = ""  # its name; empty: its parts are not looked at
+    table: str = ""  # its name
 
 
 def observe(look: Look, contract: Contract, account: str, stack: Duties) -> WatchdogObservation:
@@ -64,9 +78,27 @@ def observe(look: Look, contract: Contract, account: str, stack: Duties) -> Watc
             for region, sources in duties(contract, account, stack.home_region)
         ),
         alert_topic=stack.alert_topic,
-        subscribed=source(lambda: _subscribed(look, stack)),
+        subscribed=source(lambda: _count(look, stack, "SubscriptionsConfirmed")),
         denials=_denials(look, stack) if stack.denied_queue else None,
+        pending=_pending(look, stack),
+        stack=own_parts.observe_stack(Asker(look, stack.home_region), stack.stack) if stack.stack else None,
+        parts=tuple(_parts(look, account, stack, partition)) if stack.stack else (),
     )
+
+
+def _parts(look: Look, account: str, stack: Duties, partition: str) -> Iterator[WatchedPart]:
+    """The stack's functions, its table, and the topic of its alerts."""
+    ask, here = Asker(look, stack.home_region), f"{stack.home_region}:{account}"
+    fed: dict[str, tuple[str, ...]] = {"on-change": (stack.change_queue,), "on-report": (), "recheck": (), "sweep": ()}
+    if stack.denied_queue:
+        fed["on-denied"] = (stack.denied_queue,)
+    for ending, queues in fed.items():
+        name = f"{stack.stack}-{ending}"
+        yield own_parts.observe_function(ask, name, queues, f"arn:{partition}:lambda:{here}:function:{name}")
+    yield own_parts.observe_table(ask, stack.table, f"arn:{partition}:dynamodb:{here}:table/{stack.table}")
+    topic = source(lambda: own_parts.topic_digest(_topic(look, stack)))
+    if isinstance(topic, Found):  # else it is told as unread or gone already
+        yield WatchedPart("the alert topic", stack.alert_topic, topic)
 
 
 def _denials(look: Look, stack: Duties) -> WatchedDenials:
@@ -121,10 +153,18 @@ def _waiting(ask: Asker, name: str) -> int:
     return _number(answer, f"Attributes.{_WAITING}")
 
 
-def _subscribed(look: Look, stack: Duties) -> int:
-    """Confirmed subscriptions: an address that never opened its link, or that unsubscribed, does not count."""
-    answer = Asker(look, stack.home_region)(TOPIC_ATTRIBUTES, {"TopicArn": stack.alert_topic})
-    return _number(answer, "Attributes.SubscriptionsConfirmed")
+def _topic(look: Look, stack: Duties) -> Answer:
+    return Asker(look, stack.home_region)(TOPIC_ATTRIBUTES, {"TopicArn": stack.alert_topic})
+
+
+def _count(look: Look, stack: Duties, which: str) -> int:
+    """Subscriptions. An address that never opened its link, or that unsubscribed, is not a confirmed one."""
+    return _number(_topic(look, stack), f"Attributes.{which}")
+
+
+def _pending(look: Look, stack: Duties) -> int:
+    waiting = source(lambda: _count(look, stack, "SubscriptionsPending"))
+    return waiting.value if isinstance(waiting, Found) else 0
 
 
 def _number(answer: Answer, path: str) -> int:

@@ -151,7 +151,11 @@ class App:
         desk = replace(self.desk, store=SharedStore(self.store, bulk=self.store.contracts))
         watch = replace(self.watch, desk=desk, observer=observer, history=Lookups(self.clients))
         thorough = observer.looking_after(
-            Duties(known.region, queue(known.change_queue), known.alert_topic, queue(known.denied_queue))
+            Duties(
+                *(known.region, queue(known.change_queue), known.alert_topic, queue(known.denied_queue)),
+                stack=known.recheck.removesuffix("-recheck"),
+                table=known.table,
+            )
         )
         return Shift(replace(watch, thorough=thorough))
 

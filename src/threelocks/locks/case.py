@@ -30,6 +30,8 @@ class Case:
         return Arn.parse(self.contract.role).partition
 
 
+PINNED = "pinned_"  # before the names of facts that say what was seen first: see `pins`
+
 # How a lock is called at the start of its findings' codes, and among people.
 _AREA = {
     Lock.IDENTITY_POLICY: "identity",

@@ -270,8 +270,8 @@ def _recreated(about: About, case: Case, unique_id: str) -> Iterable[Finding]:
     remedy = Remedy(
         contract.owner.account,
         f"Put the bucket policy and the key policy again with {contract.role}: what they name now is the role that "
-        "was deleted. The finding ends when their holders have reported that they name the new role, or when the "
-        "contract is applied again in the role's account.",
+        "was deleted. The finding ends when their holders have reported that they name the new role, or with "
+        "`threelocks apply --accept` in the role's account.",
         None,
         (*bucket_policy_commands(contract), *key_policy_commands(contract)),
     )

@@ -126,8 +126,8 @@ def _finding(about: About, case: Case, name: str, what: str) -> Finding:
         f"aws iam update-assume-role-policy --role-name {role} --policy-document file://trust.json",
     )
     sentence = (
-        f"Put the trust policy of {role} back, or agree on whom it trusts: trusted_by in the contract, or the contract "
-        "applied again in this account."
+        f"Put the trust policy of {role} back, or agree on whom it trusts: trusted_by in the contract, or "
+        "`threelocks apply --accept` in this account."
     )
     remedy = Remedy(about.account, sentence, None, commands)
     return about.finding("identity.trust-changed", Kind.RISK, name, ("sts:AssumeRole",), f"the role {what}", remedy)

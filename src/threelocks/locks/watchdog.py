@@ -13,7 +13,8 @@ from typing import Any
 from threelocks.contract import Contract
 from threelocks.events import API_CALL, EVENTS, SERVICE_EVENT, SERVICE_EVENTS
 from threelocks.finding import Finding, Kind, Lock, Remedy
-from threelocks.locks.case import WATCHDOG, About, Case, unread
+from threelocks.locks.case import PINNED, WATCHDOG, About, Case, unread
+from threelocks.locks.own_parts import PIN, judge_parts
 from threelocks.observation import (
     Absent,
     EventRule,
@@ -29,7 +30,8 @@ S3, KMS, IAM, EC2 = "s3.amazonaws.com", "kms.amazonaws.com", "iam.amazonaws.com"
 ORGANIZATIONS, CLOUDTRAIL = "organizations.amazonaws.com", "cloudtrail.amazonaws.com"
 # What keeps the watch: from which its own account needs events, at home and in each region with a relay.
 EVENTBRIDGE, SNS = "events.amazonaws.com", "sns.amazonaws.com"
-AT_HOME, EVERYWHERE = (CLOUDTRAIL, EVENTBRIDGE, SNS), (CLOUDTRAIL, EVENTBRIDGE)
+LAMBDA, DYNAMODB = "lambda.amazonaws.com", "dynamodb.amazonaws.com"
+AT_HOME, EVERYWHERE = (CLOUDTRAIL, EVENTBRIDGE, SNS, LAMBDA, DYNAMODB), (CLOUDTRAIL, EVENTBRIDGE)
 
 # Where IAM's calls are recorded. Of China and GovCloud to our best knowledge.
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/cloudtrail-integration.html
@@ -64,7 +66,14 @@ def duties(contract: Contract, account: str, home_region: str) -> tuple[tuple[st
 def judge_watchdog(case: Case, seen: WatchdogObservation) -> list[Finding]:
     """Findings on the watchdog of `case.observation.account`."""
     findings = [finding for region in seen.regions for finding in _region(case, seen, region)]
-    return [*findings, *_denials(case, seen.denials), *_subscribed(case, seen)]
+    findings += [*_denials(case, seen.denials), *_subscribed(case, seen)]
+    return [*findings, *judge_parts(case, seen, pinned_of_watchdog(case))]
+
+
+def pinned_of_watchdog(case: Case) -> dict[str, str]:
+    """What earlier looks saw first of the watchdog's own parts, out of the facts of a case."""
+    named = {name.removeprefix(PINNED): value for name, value in case.facts.items() if name.startswith(PINNED)}
+    return {name: value for name, value in named.items() if name.startswith(PIN)}
 
 
 def judge_contract(case: Case) -> Iterator[Finding]:
