@@ -2,6 +2,9 @@
 
     python -m fuzz.mutants [GROUP ...] [--sample DIGITS] [--list] [--survivors]
 
+Survivors that no test can notice, or that say nothing of AWS's rules, are explained in fuzz/explained.toml, each with
+its reason; the summary counts them apart.
+
 Each group is a few modules with the tests that are about them, so that a mutant is judged within seconds. A group runs
 in a copy of the tree under build/mutants, so that nobody's work is in the way. The summary counts, per module, what was
 killed, what ran out of time (killed too: the tests end without the change), what survived, and what no test reaches.
@@ -16,7 +19,10 @@ import resource
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections import Counter
+from fnmatch import fnmatchcase
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -154,11 +160,42 @@ def report(group: str) -> Counter[str]:
     total: Counter[str] = Counter()
     for path in sorted((BUILD / group / "mutants").rglob("*.py.meta")):
         codes = json.loads(path.read_text())["exit_code_by_key"]
-        counts = Counter(map(_verdict, codes.values()))
+        counts = Counter(_explained(group, name, _verdict(code)) for name, code in codes.items())
         if counts:
             print(_row(str(path.relative_to(BUILD / group / "mutants/src/threelocks")).removesuffix(".meta"), counts))
         total += counts
     return total
+
+
+def _explained(group: str, mutant: str, verdict: str) -> str:
+    """The verdict on a mutant; "explained" for a survivor that fuzz/explained.toml has a reason for."""
+    if verdict != "survived":
+        return verdict
+    lines = _change(group, mutant)
+    was, now = (" ".join(line[1:] for line in lines if line[0] == sign) for sign in "-+")
+    known = any(
+        fnmatchcase(mutant, f"threelocks.{one.get('mutant', '*')}") and one["was"] in was and one.get("now", "") in now
+        for one in _explanations()
+    )
+    return "explained" if known else verdict
+
+
+@cache
+def _explanations() -> list[dict[str, str]]:
+    """Each a pattern of mutants' names (all, where it is left out), a text of the line that was changed and perhaps one
+    of what became of it, and why no test notices."""
+    rows: list[dict[str, str]] = tomllib.loads((ROOT / "fuzz/explained.toml").read_text(encoding="utf-8"))["explained"]
+    assert all(row["why"] for row in rows)
+    return rows
+
+
+@cache
+def _change(group: str, mutant: str) -> list[str]:
+    """The lines of the difference, with their signs."""
+    shown = subprocess.run(  # noqa: S603 - our own tool, no shell
+        [str(MUTMUT), "show", mutant], cwd=BUILD / group, capture_output=True, text=True, check=False
+    )
+    return [line for line in shown.stdout.splitlines() if line[:1] in "+-" and line[:3] not in ("+++", "---")]
 
 
 def _verdict(code: int | None) -> str:
@@ -167,22 +204,17 @@ def _verdict(code: int | None) -> str:
 
 def _row(name: str, counts: Counter[str]) -> str:
     judged = counts.total() - counts["not run"] - counts["skipped"]
-    share = f"{100 * counts['killed'] / judged:5.1f} %" if judged else "      -"
-    left = ", ".join(f"{counts[what]} {what}" for what in ("survived", "no tests", "not run") if counts[what])
-    return f"  {name:28} {counts.total():5} mutants {share} killed  {left}"
+    share = f"{100 * (counts['killed'] + counts['explained']) / judged:5.1f} %" if judged else "      -"
+    words = ("killed", "explained", "survived", "no tests", "not run")
+    return f"  {name:28} {share} of {judged:4}: {', '.join(f'{counts[what]} {what}' for what in words if counts[what])}"
 
 
 def show_survivors(group: str) -> None:
     for path in sorted((BUILD / group / "mutants").rglob("*.py.meta")):
         for mutant, code in json.loads(path.read_text())["exit_code_by_key"].items():
-            if _verdict(code) in ("survived", "no tests"):
-                shown = subprocess.run(  # noqa: S603 - our own tool, no shell
-                    [str(MUTMUT), "show", mutant], cwd=BUILD / group, capture_output=True, text=True, check=False
-                )
-                changed = [
-                    line for line in shown.stdout.splitlines() if line[:1] in "+-" and line[:3] not in ("+++", "---")
-                ]
-                print(f"{_verdict(code)}: {mutant}", *changed, sep="\n    ")
+            verdict = _explained(group, mutant, _verdict(code))
+            if verdict in ("survived", "no tests"):
+                print(f"{verdict}: {mutant}", *_change(group, mutant), sep="\n    ")
 
 
 if __name__ == "__main__":
