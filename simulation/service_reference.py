@@ -47,7 +47,9 @@ def _acts_on(service: str, action: Mapping[str, Any]) -> tuple[str, ...]:
 def _row(service: str, action: Mapping[str, Any], keys_of: Mapping[str, list[str]]) -> tuple[str, Row]:
     """Global condition keys, which any request may carry, are left out."""
     resources = _acts_on(service, action)
-    keys = {*action.get("ActionConditionKeys", []), *(key for name in resources for key in keys_of.get(name, []))}
+    # Of access points as well, through which a request for a bucket or an object may come.
+    named = [resource["Name"] for resource in action["Resources"]]
+    keys = {*action.get("ActionConditionKeys", []), *(key for name in named for key in keys_of.get(name, []))}
     own = {_as_pattern(key) for key in keys if _is_of(service, key)}
     return f"{service}:{action['Name']}", (resources, tuple(sorted(own)))
 

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from threelocks.policy.action_table import ACTIONS, CONDITION_KEYS
-from threelocks.policy.pattern import plain_glob
+from threelocks.policy.pattern import Glob, plain_glob
 
 # In order of preference: what tells most of a reader who may do it. All others follow by name.
 _FIRST = """
@@ -38,10 +40,9 @@ BUCKET_ACTIONS = tuple(name for name in _on("bucket") if name != _OF_NO_BUCKET_Y
 OBJECT_ACTIONS = _on("object")
 KEY_ACTIONS = tuple(name for name in _on("key") if name in _ACROSS_ACCOUNTS)
 
-# Exact for the actions that a contract can agree on. For the others a key of their service may be carried: that can
-# only find a request too many, never one too few.
-_EXACT = ("s3:GetObject", "s3:ListBucket", "s3:ListBucketVersions", "kms:Decrypt", "kms:DescribeKey")
-_MATCHERS = {action.lower(): plain_glob(keys) for action in _EXACT if (keys := ACTIONS[action][1]) is not None}
+# An action for which none are recorded may carry any key of its service: that can only find a request too many, never
+# one too few.
+_CARRIED = {action.lower(): keys for action, (_, keys) in ACTIONS.items()}
 _KNOWN = plain_glob(CONDITION_KEYS)
 
 
@@ -55,5 +56,12 @@ def carries(action: str, key: str) -> bool:
         return True
     if of != service:
         return False
-    matcher = _MATCHERS.get(action.lower())
+    matcher = _carried(action.lower())
     return matcher is None or matcher.matches(key) or not _KNOWN.matches(key)
+
+
+@cache
+def _carried(action: str) -> Glob | None:
+    """The keys that are recorded for an action, made ready when it is first asked about."""
+    keys = _CARRIED.get(action)
+    return None if keys is None else plain_glob(keys)

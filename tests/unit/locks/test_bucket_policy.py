@@ -337,7 +337,7 @@ ROWS = (
     wide("one action more", allow("s3:PutObject", OBJECTS, to=ROLE), ROLE, "s3:PutObject", code="bucket.wide-action"),
     wide("an action by wildcard", allow("s3:GetObjectVersion*", OBJECTS, to=ROLE, when=when(
         "StringEquals", "s3:VersionId", "1")), ROLE, "s3:GetObjectVersion", "s3:GetObjectVersionAcl",
-        "s3:GetObjectVersionAttributes", "s3:GetObjectVersionForReplication", "s3:GetObjectVersionTagging",
+        "s3:GetObjectVersionAnnotation", "s3:GetObjectVersionAttributes", "s3:GetObjectVersionTagging",
         "s3:GetObjectVersionTorrent", code="bucket.wide-action"),
     wide("an action that we do not know", allow("s3:FrobnicateBucket", BUCKET, to=ROLE), ROLE, "s3:FrobnicateBucket",
          code="bucket.wide-action"),

@@ -15,6 +15,7 @@ import pytest
 
 from simulation.service_reference import UnreadableError, as_module, condition_keys, renew, rows
 from threelocks.policy import action_table
+from threelocks.policy.action_table import ACTIONS
 from threelocks.policy.actions import BUCKET_ACTIONS, KEY_ACTIONS, OBJECT_ACTIONS, carries
 
 # Made up, in the form of https://docs.aws.amazon.com/service-authorization/latest/reference/service-reference.html
@@ -38,6 +39,7 @@ S3: dict[str, Any] = {
         {"Name": "aws:TagKeys", "Types": ["ArrayOfString"]},
     ],
     "Resources": [
+        {"Name": "accesspointobject", "ConditionKeys": ["s3:DataAccessPointArn"]},
         {"Name": "object", "ARNFormats": ["arn:${Partition}:s3:::${BucketName}/${ObjectName}"]},
         {"Name": "bucket", "ConditionKeys": ["s3:BucketTag/${TagKey}", "aws:ResourceTag/${TagKey}"]},
     ],
@@ -59,7 +61,7 @@ KMS = {
 
 def test_each_action_gets_its_resources_and_the_condition_keys_of_its_service() -> None:
     assert rows("s3", S3) == {
-        "s3:GetObject": (("object",), ("s3:authtype", "s3:existingobjecttag/*")),
+        "s3:GetObject": (("object",), ("s3:authtype", "s3:dataaccesspointarn", "s3:existingobjecttag/*")),
         "s3:ListBucket": (("bucket",), ("s3:buckettag/*", "s3:prefix")),
         "s3:CreateBucket": (("bucket",), ("s3:buckettag/*",)),
     }
@@ -121,8 +123,8 @@ def test_renewing_writes_what_is_published_with_its_addresses_and_the_day(
     exec(compile(table.read_text(), table.name, "exec"), written)  # noqa: S102 - what was written just now
     assert written["ACTIONS"] == rows("s3", S3) | rows("kms", KMS)
     assert written["CONDITION_KEYS"] == (
-        *("kms:encryptioncontext:*", "kms:viaservice", "s3:authtype", "s3:buckettag/*", "s3:existingobjecttag/*"),
-        *("s3:prefix", "s3:x-amz-acl"),
+        *("kms:encryptioncontext:*", "kms:viaservice", "s3:authtype", "s3:buckettag/*", "s3:dataaccesspointarn"),
+        *("s3:existingobjecttag/*", "s3:prefix", "s3:x-amz-acl"),
     )
     assert written["SOURCES"] == (f"{address}/kms/kms.json", f"{address}/s3/s3.json")
     assert date.fromisoformat(written["READ"])
@@ -188,6 +190,10 @@ def test_the_actions_that_are_asked_about_are_those_of_a_bucket_its_objects_and_
         assert len(set(actions)) == len(actions)
 
 
+def test_every_action_has_its_condition_keys_recorded() -> None:
+    assert [name for name, (_, keys) in ACTIONS.items() if not keys] == []
+
+
 @pytest.mark.parametrize(
     ("action", "key", "carried"),
     [
@@ -201,7 +207,13 @@ def test_the_actions_that_are_asked_about_are_those_of_a_bucket_its_objects_and_
         ("s3:GetObject", "s3:x-amz-acl", False),
         ("s3:GetObject", "s3:newer-than-the-table", True),
         ("kms:Decrypt", "kms:newer-than-the-table", True),
-        ("s3:PutObject", "s3:prefix", True),  # exact only for what can be agreed; elsewhere none is ruled out
+        ("s3:PutObject", "s3:prefix", False),
+        ("s3:PutObject", "s3:x-amz-acl", True),
+        ("s3:PutObject", "s3:dataaccesspointarn", True),
+        ("s3:PutBucketPolicy", "s3:dataaccesspointarn", False),
+        ("kms:CreateGrant", "kms:grantisforawsresource", True),
+        ("kms:Encrypt", "kms:grantisforawsresource", False),
+        ("s3:FrobnicateObject", "s3:prefix", True),  # not in the table: nothing is ruled out
     ],
 )
 def test_which_condition_keys_an_action_carries(action: str, key: str, carried: bool) -> None:  # noqa: FBT001
