@@ -139,6 +139,16 @@ def test_more_subscribers_are_no_finding_and_count_from_then_on() -> None:
     assert [one.code for one in found(seen(), pins)] == ["watchdog.subscriber-lost"]
 
 
+def test_fewer_subscribers_are_told_until_somebody_accepts_it() -> None:
+    pins = pins_of(seen(subscribed=1), pins_of(seen(), {}))
+    assert [one.code for one in found(seen(subscribed=1), pins)] == ["watchdog.subscriber-lost"]
+
+
+def test_an_update_that_has_just_begun_is_not_judged_either() -> None:
+    begun = Found(OwnStack(DEPLOYED.value.changed, "UPDATE_IN_PROGRESS"))
+    assert found(seen(part("other"), stack=begun), pins_of(seen(), {})) == []
+
+
 def test_nobody_at_all_is_a_finding_of_its_own() -> None:
     assert codes(seen(subscribed=0), seen()) == []
 
