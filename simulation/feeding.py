@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
 
-from moto.awslambda.models import EventSourceMapping, LambdaBackend
+from moto.awslambda.models import EventSourceMapping, LambdaBackend, LambdaFunction
 from moto.awslambda_simple.models import lambda_simple_backends
 
 
@@ -25,7 +25,7 @@ def _is_off(mapping: Any) -> bool:
 
 @contextmanager
 def mappings_are_shown_as_set() -> Iterator[None]:
-    """While the block runs, a mapping is enabled until somebody disables it."""
+    """While the block runs, a mapping is enabled until somebody disables it, and a function's limit is told."""
     described, update = EventSourceMapping.get_configuration, LambdaBackend.update_event_source_mapping
 
     def shown(mapping: Any) -> dict[str, Any]:
@@ -37,7 +37,16 @@ def mappings_are_shown_as_set() -> Iterator[None]:
             mapping.switched_off = not spec["Enabled"]  # type: ignore[attr-defined] # ours, beside moto's own
         return mapping
 
+    code = LambdaFunction.get_code
+
+    def with_limit(function: Any) -> dict[str, Any]:
+        """Moto says nothing of a limit of none."""
+        limit = function.reserved_concurrency
+        told = {} if limit is None else {"Concurrency": {"ReservedConcurrentExecutions": limit}}
+        return {**code(function), **told}
+
     with (
+        patch.object(LambdaFunction, "get_code", with_limit),
         patch.object(EventSourceMapping, "get_configuration", shown),
         patch.object(LambdaBackend, "update_event_source_mapping", updated),
     ):

@@ -276,14 +276,11 @@ class _DynamoDb(_Answers):
 class _Lambda(_Answers):
     """Functions as they were deployed, fed by the queue that the rules send to; none where there are no rules."""
 
-    def get_function_configuration(self, **_: Any) -> Any:
+    def get_function(self, **_: Any) -> Any:
         if not self.ledger.rules:
-            raise refused("ResourceNotFoundException", "GetFunctionConfiguration")
+            raise refused("ResourceNotFoundException", "GetFunction")
         names = {"CodeSha256": "code", "Handler": "handler", "Runtime": "python3.13", "Role": "role"}
-        return {**names, "State": "Active"}
-
-    def get_function_concurrency(self, **_: Any) -> Any:
-        return {}
+        return {"Configuration": {**names, "State": "Active"}}
 
     def list_event_source_mappings(self, *, FunctionName: str, **_: Any) -> Any:  # noqa: N803
         queues = {target for _, target in self.ledger.rules if ":sqs:" in target}

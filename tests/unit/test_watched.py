@@ -194,8 +194,7 @@ def fed(asked: dict[str, Any]) -> dict[str, Any]:
 
 
 PARTS: dict[str, Any] = {
-    "get_function_configuration": FUNCTION,
-    "get_function_concurrency": {},
+    "get_function": {"Configuration": FUNCTION},
     "list_event_source_mappings": fed,
     "describe_table": {"Table": {"DeletionProtectionEnabled": True}},
     "describe_time_to_live": {"TimeToLiveDescription": {"TimeToLiveStatus": "ENABLED", "AttributeName": "expires"}},
@@ -236,7 +235,7 @@ def test_functions_table_and_topic_are_read_with_when_the_stack_was_changed() ->
     ("part", "method", "changed"),
     [
         *(
-            ("the function guard-sweep", "get_function_configuration", {**FUNCTION, name: value})
+            ("the function guard-sweep", "get_function", {"Configuration": {**FUNCTION, name: value}})
             for name, value in {
                 "CodeSha256": "def=",
                 "Role": "arn:other",
@@ -250,7 +249,8 @@ def test_functions_table_and_topic_are_read_with_when_the_stack_was_changed() ->
                 "KMSKeyArn": "arn:key",
             }.items()
         ),
-        ("the function guard-sweep", "get_function_concurrency", {"ReservedConcurrentExecutions": 5}),
+        ("the function guard-sweep", "get_function",
+         {"Configuration": FUNCTION, "Concurrency": {"ReservedConcurrentExecutions": 5}}),
         ("the function guard-on-change", "list_event_source_mappings",
          {"EventSourceMappings": [{"EventSourceArn": QUEUE, "State": "Enabled", "BatchSize": 1}]}),
         ("the table guard-Table-1ABC", "describe_table", {"Table": {"DeletionProtectionEnabled": False}}),
@@ -274,16 +274,15 @@ def test_each_setting_that_somebody_may_change_shows(part: str, method: str, cha
     "further", [{"LastModified": "now"}, {"State": "Inactive"}, {"RuntimeVersionConfig": {}}, {"Layers": []}]
 )
 def test_what_aws_changes_by_itself_does_not(further: dict[str, Any]) -> None:
-    assert digest("the function guard-sweep", get_function_configuration={**FUNCTION, **further}) == digest(
-        "the function guard-sweep"
-    )
+    aged = {"Configuration": {**FUNCTION, **further}}
+    assert digest("the function guard-sweep", get_function=aged) == digest("the function guard-sweep")
 
 
 @pytest.mark.parametrize(
     ("part", "answers", "reason"),
     [
-        ("sweep", {"get_function_configuration": {**FUNCTION, "State": "Failed"}}, "is in the state Failed"),
-        ("sweep", {"get_function_concurrency": {"ReservedConcurrentExecutions": 0}},
+        ("sweep", {"get_function": {"Configuration": {**FUNCTION, "State": "Failed"}}}, "is in the state Failed"),
+        ("sweep", {"get_function": {"Configuration": FUNCTION, "Concurrency": {"ReservedConcurrentExecutions": 0}}},
          "may not run at all: its reserved concurrency is 0"),
         ("on-change", {"list_event_source_mappings": {"EventSourceMappings": []}},
          "does not take what waits in changes: nothing connects the two"),
@@ -297,8 +296,8 @@ def test_a_function_that_cannot_do_its_work_says_why(part: str, answers: dict[st
 
 
 def test_functions_that_are_gone_are_absent_and_a_stack_of_another_name_too() -> None:
-    gone = error("ResourceNotFoundException", "GetFunctionConfiguration")
-    assert parts(get_function_configuration=gone)[1]["the function guard-sweep"].settings == Absent()
+    gone = error("ResourceNotFoundException", "GetFunction")
+    assert parts(get_function=gone)[1]["the function guard-sweep"].settings == Absent()
     assert parts(describe_stacks=error("ValidationError", "DescribeStacks"))[0].stack == Absent()
 
 

@@ -27,8 +27,9 @@ def _dynamodb(operation: str, method: str) -> Call:
     return Call("dynamodb", operation, method, f"dynamodb:{operation}", _NOT_FOUND)
 
 
-FUNCTION = _lambda("GetFunctionConfiguration", "get_function_configuration")
-CONCURRENCY = _lambda("GetFunctionConcurrency", "get_function_concurrency")
+# One call for configuration and concurrency, and the one that Lambda answers most often in a second:
+# https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+FUNCTION = _lambda("GetFunction", "get_function")
 MAPPINGS = _lambda("ListEventSourceMappings", "list_event_source_mappings")
 TABLE = _dynamodb("DescribeTable", "describe_table")
 TIME_TO_LIVE = _dynamodb("DescribeTimeToLive", "describe_time_to_live")
@@ -43,7 +44,7 @@ STACK = Call(
     gone=frozenset({"ValidationError"}),
 )
 
-CALLS: tuple[Call, ...] = (FUNCTION, CONCURRENCY, MAPPINGS, TABLE, TIME_TO_LIVE, BACKUPS, STACK)
+CALLS: tuple[Call, ...] = (FUNCTION, MAPPINGS, TABLE, TIME_TO_LIVE, BACKUPS, STACK)
 _WORKS = ("Active", "Pending", "Inactive")  # an idle function wakes up when it is invoked
 _TAKES = ("Enabled", "Enabling", "Creating", "Updating")
 
@@ -59,16 +60,18 @@ def observe_stack(ask: Asker, stack: str) -> Source[OwnStack]:
     return source(read)
 
 
-def observe_function(ask: Asker, name: str, queues: tuple[str, ...], arn: str) -> WatchedPart:
-    """A function, and whether it takes what waits in these queues (ARNs)."""
+def observe_function(ask: Asker, name: str, queues: tuple[str, ...] | None, arn: str) -> WatchedPart:
+    """A function, and whether it takes what waits in these queues (ARNs) and in whatever else feeds it; None: nothing
+    feeds it."""
     off: list[str] = []
 
     def read() -> str:
         named = {"FunctionName": name}
-        function = ask(FUNCTION, named)
-        limit = ask.of_listed(CONCURRENCY, named).value("ReservedConcurrentExecutions")
-        mappings = sorted(map(_mapping, ask.pages(MAPPINGS, "EventSourceMappings", named)))
-        off[:] = _reasons(function, limit, {queue: state for queue, state, _ in mappings}, queues)
+        answer = ask(FUNCTION, named)
+        function, limit = answer.part("Configuration"), answer.value("Concurrency.ReservedConcurrentExecutions")
+        listed = () if queues is None else ask.pages(MAPPINGS, "EventSourceMappings", named)
+        mappings = sorted(map(_mapping, listed))
+        off[:] = _reasons(function, limit, {queue: state for queue, state, _ in mappings}, queues or ())
         return _digest({**_settings(function), "Concurrency": limit, "Queues": [(q, rest) for q, _, rest in mappings]})
 
     settings = source(read)

@@ -89,7 +89,12 @@ def observe(look: Look, contract: Contract, account: str, stack: Duties) -> Watc
 def _parts(look: Look, account: str, stack: Duties, partition: str) -> Iterator[WatchedPart]:
     """The stack's functions, its table, and the topic of its alerts."""
     ask, here = Asker(look, stack.home_region), f"{stack.home_region}:{account}"
-    fed: dict[str, tuple[str, ...]] = {"on-change": (stack.change_queue,), "on-report": (), "recheck": (), "sweep": ()}
+    fed: dict[str, tuple[str, ...] | None] = {
+        "on-change": (stack.change_queue,),
+        "on-report": (),
+        "recheck": None,
+        "sweep": None,
+    }
     if stack.denied_queue:
         fed["on-denied"] = (stack.denied_queue,)
     for ending, queues in fed.items():
