@@ -104,9 +104,9 @@ def _focused(rng: Random) -> Held:
 def _understood(case: Case) -> Case:
     """The case with what cannot be put to the other side left out.
 
-    It knows one resource policy and one session policy, no grants, and is told RestrictPublicBuckets in another form.
-    It refuses a statement without Action, takes a `*` in the resource of a request for a wildcard, and expects in
-    resource control policies the one Principal that AWS accepts there. Services and anonymous callers have no policies
+    It knows one resource policy and one session policy, no grants, no access points, and is told RestrictPublicBuckets
+    in another form. It refuses a statement without Action, takes a `*` in the resource of a request for a wildcard, and
+    expects in resource control policies the one Principal that AWS accepts there. Services and anonymous callers have no policies
     of their own, and a root user is, to the other side, a user to whom its identity policy allows all.
     """
     held, asking = case.held, case.asking
