@@ -106,8 +106,8 @@ def _understood(case: Case) -> Case:
 
     It knows one resource policy and one session policy, no grants, no access points, and is told RestrictPublicBuckets
     in another form. It refuses a statement without Action, takes a `*` in the resource of a request for a wildcard, and
-    expects in resource control policies the one Principal that AWS accepts there. Services and anonymous callers have no policies
-    of their own, and a root user is, to the other side, a user to whom its identity policy allows all.
+    expects in resource control policies the one Principal that AWS accepts there. Services and anonymous callers
+    have no policies of their own, and a root user is, to the other side, a user to whom its identity policy allows all.
     """
     held, asking = case.held, case.asking
     person = asking.kind in ("role", "user")
