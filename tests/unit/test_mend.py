@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -99,6 +100,55 @@ ROW = [
     ),
     pytest.param(key(metadata=Found(KeyMetadata(KEY, "Disabled", "CUSTOMER"))), ["Enable"], id="disabled"),
     pytest.param(key(metadata=Found(KeyMetadata(KEY, "PendingDeletion", "CUSTOMER"))), ["Cancel"], id="to be deleted"),
+    pytest.param(
+        bucket(SHARE_BUCKET, deny("s3:*", OBJECTS, to="*", when={"ArnNotEquals": {"aws:PrincipalArn": f"{ROLE}2"}})),
+        ["Replace"],
+        id="a Deny that spares another role",
+    ),
+    pytest.param(
+        bucket(
+            SHARE_BUCKET,
+            deny("s3:*", OBJECTS, to="*", when={"StringNotLike": {"AWS:PrincipalArn": [f"{ROLE}2", f"{ROLE}3"]}}),
+        ),
+        ["Replace"],
+        id="a Deny that spares other roles, in other capitals",
+    ),
+    pytest.param(
+        bucket({**SHARE_BUCKET, "Principal": {"AWS": [ROLE, CONSUMER_ROOT], "Service": "logging.s3.amazonaws.com"}}),
+        ["Replace"],
+        id="an account and a service beside the role",
+    ),
+    pytest.param(
+        bucket(SHARE_BUCKET, allow(["s3:GETOBJECT", "s3:PutObject"], [BUCKET, OBJECTS], to=ROLE)),
+        ["Replace"],
+        id="an action too many, in other capitals",
+    ),
+    pytest.param(
+        bucket(SHARE_BUCKET, allow("s3:GetObject", None, to=STRANGER, NotResource="arn:aws:s3:::x/*")),
+        ["Remove"],
+        id="a stranger on all but one",
+    ),
+    pytest.param(
+        consumer(*IDENTITY, deny("s3:GetObject", [f"{BUCKET}/x/*", "arn:aws:s3:::other/*"])),
+        ["Put"],
+        id="a Deny on the shared bucket and another",
+    ),
+    pytest.param(
+        consumer(*IDENTITY, allow("s3:GetObject", None, NotResource="arn:aws:s3:::x/*")),
+        ["Put"],
+        id="all buckets but one",
+    ),
+    pytest.param(
+        consumer(*IDENTITY, allow("s3:GetObject", [OBJECTS, "arn:aws:s3:::own/*", "arn:aws:s3:::own-*/*"])),
+        ["Put"],
+        id="buckets of its own beside the shared one, some by a wildcard",
+    ),
+    pytest.param(
+        consumer(inline=Found((policy("share-bi-curated-read", *IDENTITY[:2]),))), ["Put"], id="its own policy is there"
+    ),
+    pytest.param(
+        key(ROOT, {**SHARE_KEY, "Principal": {"AWS": [ROLE, CONSUMER_ROOT]}}), ["Replace"], id="the account on the key"
+    ),
     pytest.param(consumer(*IDENTITY[:2]), ["Give"], id="kms is missing for the role"),
     pytest.param(consumer(allow("*", "*")), ["Put"], id="everything for the role"),
     pytest.param(consumer(*IDENTITY, deny("s3:GetObject", "*")), ["Put"], id="a Deny in the role's policy"),
@@ -123,6 +173,27 @@ def test_the_smallest_change_that_mends_it_is_offered(observation: Observation, 
     assert remedy.account == observation.account
     assert remedy.commands
     assert remedy.sentence.endswith(":") == bool(remedy.statement or remedy.steps)
+
+
+MENDED = Path(__file__).parent / "locks" / "mended.txt"
+
+
+def written(observation: Observation) -> str:
+    """The proven remedies of one row, with every word."""
+    lines = []
+    for one in remedies(observation):
+        lines.append(f"in {one.account}: {one.sentence} ({one.proof})")
+        lines += (one.statement or "").splitlines()
+        for step in one.steps:
+            lines += [f"- {step.sentence}", *(step.statement or "").splitlines()]
+        lines += [f"$ {command}" for command in one.commands]
+    return "\n".join([*lines, ""])
+
+
+@pytest.mark.parametrize(("title", "observation"), [(row.id, row.values[0]) for row in ROW])
+def test_a_remedy_is_worded_as_written_down(title: str, observation: Observation) -> None:
+    """To renew it: `python -m tests.unit.test_mend`."""
+    assert f"=== {title}\n{written(observation)}" in MENDED.read_text(encoding="utf-8")
 
 
 def test_two_things_that_are_off_in_one_policy_are_one_remedy_of_two_steps() -> None:
@@ -152,6 +223,21 @@ def test_what_the_role_may_do_with_other_buckets_is_kept_where_it_is_said_in_ful
     others = ["arn:aws:s3:::own", "arn:aws:s3:::own/*"]
     ((_, put),) = steps(only(consumer(allow("s3:*", [BUCKET, OBJECTS, *others]), *IDENTITY)))
     assert put["Statement"][0] == allow("s3:*", others)
+
+
+@pytest.mark.parametrize("shared", [f"{BUCKET}/x/*", f"{BUCKET}/sales/*", OBJECTS, f"{BUCKET}/sa?es/x"])
+def test_a_deny_on_the_shared_bucket_and_on_others_stays_for_the_others(shared: str) -> None:
+    ((_, put),) = steps(only(consumer(*IDENTITY, deny("s3:GetObject", [shared, "arn:aws:s3:::other/*"]))))
+    assert put["Statement"][3] == deny("s3:GetObject", ["arn:aws:s3:::other/*"])
+
+
+def test_a_deny_on_what_is_not_shared_of_the_bucket_stays() -> None:
+    agreed = contract(prefixes=["sales/"])
+    hr, own = f"{BUCKET}/hr/*", allow("s3:ListBucket", BUCKET, when={"StringLike": {"s3:prefix": "sales/*"}})
+    objects = allow("s3:GetObject", f"{BUCKET}/sales/*")
+    observation = consumer(own, objects, IDENTITY[2], deny("s3:GetObject", [f"{BUCKET}/sales/secret/*", hr]))
+    ((_, put),) = steps(only(observation, agreed))
+    assert put["Statement"][3] == deny("s3:GetObject", [hr])
 
 
 def test_a_policy_with_nothing_left_in_it_is_deleted() -> None:
@@ -289,3 +375,7 @@ def test_nothing_is_judged_where_nothing_is_off() -> None:
         raise AssertionError("nothing is off")
 
     assert proven(AGREED, (), bucket(), FACTS, verdict(bucket()), judge=never) == {}
+
+
+if __name__ == "__main__":
+    MENDED.write_text("".join(f"=== {row.id}\n{written(row.values[0])}" for row in ROW), encoding="utf-8")

@@ -5,6 +5,7 @@ proposal, to be judged before anybody hears of it.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -198,14 +199,24 @@ def _except_role(contract: Contract, deny: Tree) -> Tree | None:
 
 
 def _except_resources(contract: Contract, deny: Tree) -> Tree | None:
-    """A Deny on everything becomes one on everything else; one that lists the agreed resources lists them no more."""
+    """A Deny on everything becomes one on everything else; one that lists agreed resources lists them no more."""
     resources = _listed(deny.get("Resource"))
-    ours = _resources(contract)
     if resources == ["*"]:
         rest = {name: value for name, value in deny.items() if name != "Resource"}
-        return {**rest, "NotResource": ours}
-    left = [text for text in resources if text not in {*ours, f"{contract.bucket_arn}/*"}]
+        return {**rest, "NotResource": _resources(contract)}
+    left = [text for text in resources if not _is_shared(contract, text)]
     return {**deny, "Resource": left} if left and left != resources else deny
+
+
+def _is_shared(contract: Contract, resource: str) -> bool:
+    """Whether a resource is an agreed one, or objects of the bucket below an agreed prefix, or above one."""
+    bucket, slash, objects = resource.partition("/")
+    if resource in _resources(contract):
+        return True
+    if not slash or bucket != contract.bucket_arn:
+        return False
+    spelled = re.split(r"[*?$]", objects, maxsplit=1)[0]
+    return any(spelled.startswith(prefix) or prefix.startswith(spelled) for prefix in contract.prefixes)
 
 
 def _resources(contract: Contract) -> list[str]:
