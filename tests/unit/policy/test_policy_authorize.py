@@ -37,7 +37,7 @@ from tests.unit.policy.builders import (
     service,
     user,
 )
-from threelocks.policy.authorize import Layer, Outcome, Policies, authorize
+from threelocks.policy.authorize import Layer, Outcome, Policies, authorize, matches
 from threelocks.policy.request import Caller
 
 NOTHING = document(allow("ec2:*", Principal="*"), label="nothing")
@@ -266,6 +266,16 @@ def below(statement: dict[str, Any], caller: Any, **more: Any) -> Outcome:
 def test_an_access_points_policy_names_objects_below_the_access_point(resource: str, outcome: Outcome) -> None:
     """https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-points-policies.html"""
     assert below(allow(Principal="*", Resource=resource), role()) is outcome
+
+
+def test_a_statement_is_asked_about_the_resource_as_its_own_layer_names_it() -> None:
+    request = replace(ask(role()), through=f"{POINT}/object/sales/a")
+    (below_point,) = document(allow(Principal="*", Resource=f"{POINT}/object/*")).statements
+    (of_bucket,) = document(allow(Principal="*", Resource=request.resource)).statements
+    assert matches(below_point, request, Layer.ACCESS_POINT_POLICY) is YES
+    assert matches(below_point, request, Layer.RESOURCE_POLICY) is NO
+    assert matches(of_bucket, request, Layer.ACCESS_POINT_POLICY) is NO
+    assert matches(of_bucket, request, Layer.RESOURCE_POLICY) is YES
 
 
 def test_an_access_points_policy_must_allow_other_accounts_and_can_only_deny_its_own() -> None:

@@ -343,3 +343,17 @@ def test_an_operator_is_split_into_quantifier_name_and_suffix(text: str, parts: 
 
 def test_every_operator_that_is_read_can_be_evaluated() -> None:
     assert set(OPERATORS) == OPERATOR_NAMES
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('{"Statement": [1]}', "Statement[0]: must be an object"),
+        ('{"Statement": [{"Effect": "Allow", "Effect": "Deny"}]}', "Effect: appears twice in one object"),
+        ("[" * 100_000, "the document is nested too deep"),
+    ],
+)
+def test_an_error_says_where_and_what(text: str, told: str) -> None:
+    with pytest.raises(DocumentError) as error:
+        parse_document(text, "policy")
+    assert str(error.value) == told
