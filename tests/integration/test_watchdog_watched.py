@@ -267,7 +267,9 @@ def test_harm_to_a_part_of_the_stack_is_told_at_once_with_who_did_it_and_its_end
     body = " ".join(told[OWNER][0].body.split())
     assert f"[{harm.code}]" in body
     assert f"by arn:aws:sts::{OWNER}:assumed-role/DataPlatformAdmin/dana@example.com" in body
-    assert standing(world, OWNER) == ("AT_RISK", [harm.code])
+    assert [mail.subject.partition(":")[0] for mail in told[CONSUMER]] == ["AT RISK"]
+    for account in (OWNER, CONSUMER):
+        assert standing(world, account) == ("AT_RISK", [harm.code])
     world.pass_time(3600)
     harm.undo(world, done)
     world.pass_time(3600)
