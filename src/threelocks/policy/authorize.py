@@ -214,14 +214,15 @@ def _answer(layer: Layer, matchers: tuple[Matcher, ...], asked: Asked) -> LayerA
     for matcher in matchers:
         truth = matcher.holds(asked)
         if truth is not _NO and by_principal:
-            truth = min(truth, _about_caller(matcher, asked.request, layer))
+            about = _about_caller(matcher, asked.request, layer)
+            truth = truth if about is _YES else about  # the weaker of the two
         if truth is _NO:
             continue
         if matcher.is_allow:
-            allow = max(allow, truth)
+            allow = allow if allow is _YES else truth  # the stronger of the two
             allowing += (matcher.statement,)
         else:
-            deny = max(deny, truth)
+            deny = deny if deny is _YES else truth
             denying += (matcher.statement,)
     return LayerAnswer(layer, allow, deny, allowing, denying)
 
