@@ -125,6 +125,11 @@ def test_a_stopped_trail_beside_one_that_runs_is_nobodys_concern() -> None:
     assert codes(trail(name="old", status=STOPPED), trail()) == []
 
 
+def test_a_stopped_trail_that_never_recorded_what_is_missing_is_not_its_cause() -> None:
+    assert codes(trail(OBJECTS, status=STOPPED)) == ["evidence.no-trail", "evidence.stopped"]
+    assert codes(trail(OBJECTS, name="objects"), trail(OBJECTS, status=STOPPED)) == ["evidence.no-trail"]
+
+
 SHORT = {
     "kms excluded": (((MANAGEMENT, NO_KMS), OBJECTS), ["evidence.kms-excluded"]),
     "writes only": (((MANAGEMENT, WRITES), OBJECTS), ["evidence.no-read-events"]),
@@ -220,6 +225,22 @@ def test_data_events_of_writes_or_of_other_things_are_no_evidence_of_reading() -
     assert codes(trail((MANAGEMENT,), (*OBJECTS, WRITES))) == ["evidence.no-data-events"]
     tables = Condition("resources.type", ("AWS::DynamoDB::Table",))
     assert codes(trail((MANAGEMENT,), (DATA, tables))) == ["evidence.no-data-events"]
+
+
+@pytest.mark.parametrize(
+    ("selector", "expected"),
+    [
+        (Condition("eventName", ("GetObject",)), []),
+        (Condition("eventName", ("PutObject", "DeleteObject")), ["evidence.no-data-events"]),
+        (Condition("eventName", not_equals=("GetObject",)), ["evidence.no-data-events"]),
+        (Condition("eventType", ("AwsApiCall",)), []),
+        (Condition("eventType", not_equals=("AwsApiCall",)), ["evidence.no-data-events"]),
+    ],
+)
+def test_data_events_chosen_by_name_or_type_are_evidence_when_reads_are_among_them(
+    selector: Condition, expected: list[str]
+) -> None:
+    assert codes(trail((MANAGEMENT,), (*OBJECTS, selector))) == expected
 
 
 def test_the_consumer_is_asked_for_no_data_events() -> None:

@@ -259,6 +259,16 @@ def test_a_recreated_role_is_shut_for_the_owner_to_mend() -> None:
     assert found.remedy.account == OWNER
 
 
+def test_a_recreated_role_is_mended_only_when_both_resource_policies_name_the_new_one() -> None:
+    before = {"pinned_role_id": "AROAANOTHER123456789"}
+    bucket, key = {"bucket_policy_role_id": ROLE_ID}, {"key_policy_role_id": ROLE_ID}
+    assert codes(consumer(), facts={**before, **bucket}) == {"identity.role-recreated"}
+    assert codes(consumer(), facts={**before, **key}) == {"identity.role-recreated"}
+    old = {"bucket_policy_role_id": "AROAANOTHER123456789"}
+    assert codes(consumer(), facts={**before, **old, **key}) == {"identity.role-recreated"}
+    assert codes(consumer(), facts={**before, **bucket, **key}) == set()
+
+
 @pytest.mark.finding("premise.false")
 def test_tags_that_the_contract_takes_for_granted_are_verified_one_by_one() -> None:
     agreed = contract(premises={"principal_tags": {"team": "bi", "stage": "prod"}})

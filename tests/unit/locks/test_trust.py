@@ -127,6 +127,12 @@ def test_dropping_a_condition_is_a_change_of_the_trust() -> None:
     assert found.detail == f"the role trusts {ADMIN} on other terms than when it was first seen"
 
 
+def test_a_user_who_may_not_become_the_role_is_not_trusted() -> None:
+    denying = {"Effect": "Deny", "Principal": {"AWS": ALICE}, "Action": "sts:AssumeRole"}
+    assert findings(role(BY_GLUE, denying)) == ()
+    assert findings(role(BY_GLUE, trusts(ALICE, action="sts:TagSession"))) == ()
+
+
 def test_dropping_a_deny_is_a_change_of_the_trust() -> None:
     denying = {"Effect": "Deny", "Principal": {"AWS": ADMIN}, "Action": "sts:AssumeRole"}
     assert codes(role(BY_GLUE), facts=seen(BY_GLUE, denying)) == {"identity.trust-changed"}
