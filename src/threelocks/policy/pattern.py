@@ -136,6 +136,19 @@ def _folded(letter: str) -> str:
     return lower if len(lower) == 1 else letter
 
 
+_FEW = 512  # places up to which a number is put together faster bit by bit
+
+
+def _bits(places: list[int]) -> int:
+    """The number with these bits set; ascending. In time linear in the highest, however many there are."""
+    if not places or places[-1] < _FEW:
+        return sum([1 << place for place in places])
+    held = bytearray((places[-1] >> 3) + 1)
+    for place in places:
+        held[place >> 3] |= 1 << (place & 7)
+    return int.from_bytes(held, "little")
+
+
 class Glob:
     """A set of bound patterns, of which any may match. Immutable once made; made once per set.
 
@@ -154,38 +167,42 @@ class Glob:
         self._fold = fold
         self._left: list[tuple[int, _Token]] | None = None
         self._shapes: _Shapes | None = None
-        # Tokens of all patterns stand one after the other; each pattern ends in a bit of its own, which accepts.
-        self._letters: dict[str, int] = {}  # letter -> the bits whose token is that letter
-        one_any = one_here = run_any = run_here = start = accept = forever = 0
-        bit = 1
+        # Tokens of all patterns stand one after the other; each pattern ends in a place of its own, which accepts.
+        letters: dict[str, list[int]] = {}  # letter -> the places whose token is that letter
+        starts, ends, forever = [], [], []
+        ones: tuple[list[int], list[int]] = [], []  # those that take any letter, and those that do not cross a colon
+        runs: tuple[list[int], list[int]] = [], []
+        place = 0
         for pattern in patterns:
-            start |= bit
+            starts.append(place)
             colons = 0
             for piece in pattern.pieces:
                 within = colonwise and colons < 5  # noqa: PLR2004 - the sixth part of an ARN is the resource
                 if piece is Wild.ONE:
-                    one_any, one_here = (one_any, one_here | bit) if within else (one_any | bit, one_here)
-                    bit <<= 1
+                    ones[within].append(place)
+                    place += 1
                 elif piece is Wild.RUN:
-                    run_any, run_here = (run_any, run_here | bit) if within else (run_any | bit, run_here)
-                    bit <<= 1
+                    runs[within].append(place)
+                    place += 1
                 else:
                     assert isinstance(piece, str), "bind variables first"
                     for unit in utf16(piece):
                         letter = _folded(unit) if fold else unit
-                        self._letters[letter] = self._letters.get(letter, 0) | bit
+                        letters.setdefault(letter, []).append(place)
                         colons += letter == ":"
-                        bit <<= 1
-            if pattern.pieces and pattern.pieces[-1] is Wild.RUN:
-                forever |= run_any & (bit >> 1)
-            accept |= bit
-            bit <<= 1
-        self.forever = forever  # at these bits any further text matches
+                        place += 1
+            if pattern.pieces and pattern.pieces[-1] is Wild.RUN and runs[False][-1:] == [place - 1]:
+                forever.append(place - 1)
+            ends.append(place)
+            place += 1
+        one_any, one_here, run_any, run_here = map(_bits, (*ones, *runs))
+        self._letters = {letter: _bits(places) for letter, places in letters.items()}
+        self.forever = _bits(forever)  # at these bits any further text matches
         self._any = (one_any | one_here, one_any)  # for a letter other than the colon, and for the colon
         self._run = (run_any | run_here, run_any)
         self._runs_here = run_any | run_here
-        self.accept = accept
-        self.start = self._close(start)
+        self.accept = _bits(ends)
+        self.start = self._close(_bits(starts))
         self.letters = frozenset(self._letters) | (frozenset(":") if one_here | run_here else frozenset())
 
     def _close(self, bits: int) -> int:

@@ -221,3 +221,14 @@ def test_the_shortest_text_of_a_set_of_runs_matches_and_none_is_shorter() -> Non
         shortest = automaton.shortest(automaton.start, "x")
         assert automaton.matches(shortest)
         assert len(shortest) == min(len(text.replace("*", "")) for text in (first, second))
+
+
+@pytest.mark.parametrize("colonwise", [False, True])
+def test_many_long_patterns_together_mean_what_each_means_by_itself(colonwise: bool) -> None:  # noqa: FBT001 - a case
+    texts = ["a" * 700, "*" + "b" * 600, "é?" * 400 + "*", "arn:*:s3:::" + "c" * 300 + "?", "*?" * 300, ""]
+    patterns = tuple(parse_pattern(text, variables=False) for text in texts)
+    together = glob(patterns, colonwise=colonwise)
+    tried = [*texts, "b" * 601, "b" * 599, "éx" * 400 + "y", "arn:aws:s3:::" + "c" * 301, "a:b:" + "b" * 600, "a" * 299]
+    for text in tried:
+        alone = [glob((pattern,), colonwise=colonwise).matches(text) for pattern in patterns]
+        assert together.matches(text) is any(alone), text[:20]

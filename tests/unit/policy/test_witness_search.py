@@ -258,6 +258,19 @@ READS: dict[str, tuple[list[dict[str, Any]], str]] = {
         ],
         RISK,
     ),
+    "a list with two texts, each asked for by itself, and there at all": (
+        [
+            allow(
+                Condition={
+                    "Null": {"aws:PrincipalOrgPaths": "false"},
+                    "ForAnyValue:StringEquals": {"aws:PrincipalOrgPaths": "o-1/a"},
+                    "ForAnyValue:StringLike": {"aws:PrincipalOrgPaths": "o-2/*"},
+                    "ForAllValues:StringLike": {"aws:PrincipalOrgPaths": "o-*"},
+                }
+            )
+        ],
+        RISK,
+    ),
     "a list under an operator for one value": (
         [allow(**when("StringLike", "aws:PrincipalOrgPaths", "*"))],
         SHUT,
