@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
@@ -176,9 +176,7 @@ def _moved_alias(_: Record) -> tuple[str, ...]:
 
 
 def _role(record: Record) -> tuple[str, ...]:
-    parts = (record.part("requestParameters"), record.part("responseElements"))
-    names = (name for part in parts for name in _strings_called(part, {"rolename"}))
-    return _unique(f"role/{name}" for name in names if _ROLE_NAME.fullmatch(name))
+    return _unique(f"role/{name}" for name in _asked_or_answered(record, {"rolename"}) if _ROLE_NAME.fullmatch(name))
 
 
 def _policy(record: Record) -> tuple[str, ...]:
@@ -210,8 +208,7 @@ def _rule(record: Record) -> tuple[str, ...]:
 
 def _topic(record: Record) -> tuple[str, ...]:
     """The topic of the alerts; a subscription's ARN begins with its topic's."""
-    parts = (record.part("requestParameters"), record.part("responseElements"))
-    named = [arn for part in parts for arn in _strings_called(part, {"topicarn", "subscriptionarn"})]
+    named = _asked_or_answered(record, {"topicarn", "subscriptionarn"})
     if not named:
         return (f"arn:{record.partition}:sns:{record.region}:{record.account}:",)
     return _unique(match[1] for match in map(_OWN_TOPIC.fullmatch, named) if match) or NOT_OURS
@@ -220,23 +217,28 @@ def _topic(record: Record) -> tuple[str, ...]:
 def _function(record: Record) -> tuple[str, ...]:
     """One of the watchdog's own functions; calls name a function by its name or its ARN, a mapping by an id that only
     the answer connects with its function."""
-    parts = (record.part("requestParameters"), record.part("responseElements"))
-    named = [text for part in parts for text in _strings_called(part, {"functionname", "functionarn"})]
     here = f"arn:{record.partition}:lambda:{record.region}:{record.account}:function:"
-    if not named:
-        return (here,)
-    ours = (match[1] for match in map(_OWN_FUNCTION.fullmatch, named) if match)
-    return _unique(f"{here}{name}" for name in ours) or NOT_OURS
+    return _ours(_OWN_FUNCTION, _asked_or_answered(record, {"functionname", "functionarn"}), here)
 
 
 def _table(record: Record) -> tuple[str, ...]:
     """The watchdog's own table, by its name or its ARN."""
     named = [*_strings_called(record.part("requestParameters"), {"tablename"})]
     here = f"arn:{record.partition}:dynamodb:{record.region}:{record.account}:table/"
+    return _ours(_OWN_TABLE, named, here)
+
+
+def _ours(own: re.Pattern[str], named: Sequence[str], here: str) -> tuple[str, ...]:
+    """Those named that may be ours, as ARNs that begin with `here`; the beginning alone, where a call names none."""
     if not named:
         return (here,)
-    ours = (match[1] for match in map(_OWN_TABLE.fullmatch, named) if match)
-    return _unique(f"{here}{name}" for name in ours) or NOT_OURS
+    return _unique(f"{here}{match[1]}" for match in map(own.fullmatch, named) if match) or NOT_OURS
+
+
+def _asked_or_answered(record: Record, names: set[str]) -> list[str]:
+    """Texts under one of these names (lowercase), in the parameters of a call or in its answer."""
+    parts = (record.part("requestParameters"), record.part("responseElements"))
+    return [text for part in parts for text in _strings_called(part, names)]
 
 
 def _strings_called(part: Mapping[str, Any], names: set[str]) -> Iterator[str]:

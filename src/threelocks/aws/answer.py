@@ -95,6 +95,13 @@ class Call:
         return f"{self.service}:{self.operation}"
 
 
+def calls_of(service: str, *gone: str) -> Callable[[str, str], Call]:
+    """Makes calls of one service from the names of operation and method: those that say by one of the same codes that
+    what was asked about does not exist, and whose permission is called like the operation."""
+    codes = frozenset(gone)
+    return lambda operation, method: Call(service, operation, method, f"{service}:{operation}", codes)
+
+
 class NothingThereError(Exception):
     """AWS answered that there is no such thing. `gone`: not even what the thing would be a part of."""
 

@@ -12,20 +12,12 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from threelocks.aws.answer import Answer, Call, source
+from threelocks.aws.answer import Answer, Call, calls_of, source
 from threelocks.aws.look import Asker
 from threelocks.observation import OwnStack, Source, WatchedPart
 
-_NOT_FOUND = frozenset({"ResourceNotFoundException"})
-
-
-def _lambda(operation: str, method: str) -> Call:
-    return Call("lambda", operation, method, f"lambda:{operation}", _NOT_FOUND)
-
-
-def _dynamodb(operation: str, method: str) -> Call:
-    return Call("dynamodb", operation, method, f"dynamodb:{operation}", _NOT_FOUND)
-
+_lambda = calls_of("lambda", "ResourceNotFoundException")
+_dynamodb = calls_of("dynamodb", "ResourceNotFoundException")
 
 # One call for configuration and concurrency, and the one that Lambda answers most often in a second:
 # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
@@ -36,13 +28,7 @@ TIME_TO_LIVE = _dynamodb("DescribeTimeToLive", "describe_time_to_live")
 BACKUPS = _dynamodb("DescribeContinuousBackups", "describe_continuous_backups")
 # A stack that does not exist is a ValidationError:
 # https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_DescribeStacks.html
-STACK = Call(
-    "cloudformation",
-    "DescribeStacks",
-    "describe_stacks",
-    "cloudformation:DescribeStacks",
-    gone=frozenset({"ValidationError"}),
-)
+STACK = calls_of("cloudformation", "ValidationError")("DescribeStacks", "describe_stacks")
 
 CALLS: tuple[Call, ...] = (FUNCTION, MAPPINGS, TABLE, TIME_TO_LIVE, BACKUPS, STACK)
 _WORKS = ("Active", "Pending", "Inactive")  # an idle function wakes up when it is invoked

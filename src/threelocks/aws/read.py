@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from threelocks.aws import ceilings, trails, watched
-from threelocks.aws.answer import Answer, Call, NothingThereError, UnreadError, changed, source
+from threelocks.aws.answer import Answer, Call, NothingThereError, UnreadError, calls_of, changed, source
 from threelocks.aws.look import Answers, Asker, Look
 from threelocks.aws.session import ClientSource
 from threelocks.contract import Contract, Party
@@ -40,8 +40,6 @@ from threelocks.observation import (
 from threelocks.policy.arn import Arn, BadArnError
 
 _NO_BUCKET = frozenset({"NoSuchBucket"})
-_NO_ENTITY = frozenset({"NoSuchEntity", "NoSuchEntityException"})
-_NO_KEY = frozenset({"NotFoundException"})
 _NO_BLOCK = "NoSuchPublicAccessBlockConfiguration"
 
 
@@ -49,12 +47,8 @@ def _s3(operation: str, method: str, action: str, *none: str) -> Call:
     return Call("s3", operation, method, f"s3:{action}", _NO_BUCKET, frozenset(none))
 
 
-def _iam(operation: str, method: str) -> Call:
-    return Call("iam", operation, method, f"iam:{operation}", _NO_ENTITY)
-
-
-def _kms(operation: str, method: str) -> Call:
-    return Call("kms", operation, method, f"kms:{operation}", _NO_KEY)
+_iam = calls_of("iam", "NoSuchEntity", "NoSuchEntityException")
+_kms = calls_of("kms", "NotFoundException")
 
 
 # The IAM action is not always the operation's name:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-from threelocks.aws.answer import Answer, Call, changed, source
+from threelocks.aws.answer import Answer, Call, calls_of, changed, source
 from threelocks.aws.look import Asker, Look
 from threelocks.contract import Contract
 from threelocks.locks.evidence import regions
@@ -29,10 +29,7 @@ from threelocks.policy.arn import Arn
 T = TypeVar("T")
 
 
-def _cloudtrail(operation: str, method: str) -> Call:
-    gone = frozenset({"TrailNotFoundException"})
-    return Call("cloudtrail", operation, method, f"cloudtrail:{operation}", gone)
-
+_cloudtrail = calls_of("cloudtrail", "TrailNotFoundException")
 
 DESCRIBE_TRAILS = _cloudtrail("DescribeTrails", "describe_trails")
 TRAIL_STATUS = _cloudtrail("GetTrailStatus", "get_trail_status")

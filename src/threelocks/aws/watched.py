@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from threelocks.aws import own_parts
-from threelocks.aws.answer import Answer, Call, UnreadError, source
+from threelocks.aws.answer import Answer, Call, UnreadError, calls_of, source
 from threelocks.aws.look import Asker, Look
 from threelocks.contract import Contract
 from threelocks.locks.watchdog import duties
@@ -26,24 +26,15 @@ from threelocks.observation import (
 )
 from threelocks.policy.arn import Arn
 
-
-def _events(operation: str, method: str) -> Call:
-    return Call("events", operation, method, f"events:{operation}", frozenset({"ResourceNotFoundException"}))
-
-
-def _sqs(operation: str, method: str) -> Call:
-    gone = frozenset({"AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"})
-    return Call("sqs", operation, method, f"sqs:{operation}", gone)
-
+_events = calls_of("events", "ResourceNotFoundException")
+_sqs = calls_of("sqs", "AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist")
 
 RULES_TO = _events("ListRuleNamesByTarget", "list_rule_names_by_target")
 DESCRIBE_RULE = _events("DescribeRule", "describe_rule")
 TARGETS_OF = _events("ListTargetsByRule", "list_targets_by_rule")
 QUEUE_URL = _sqs("GetQueueUrl", "get_queue_url")
 QUEUE_ATTRIBUTES = _sqs("GetQueueAttributes", "get_queue_attributes")
-TOPIC_ATTRIBUTES = Call(
-    "sns", "GetTopicAttributes", "get_topic_attributes", "sns:GetTopicAttributes", frozenset({"NotFound"})
-)
+TOPIC_ATTRIBUTES = calls_of("sns", "NotFound")("GetTopicAttributes", "get_topic_attributes")
 
 CALLS: tuple[Call, ...] = (
     *(RULES_TO, DESCRIBE_RULE, TARGETS_OF, QUEUE_URL, QUEUE_ATTRIBUTES, TOPIC_ATTRIBUTES),
